@@ -1,0 +1,34 @@
+"""Extractors: video frames -> landmarks or CNN features. The one table that maps a mode to its code."""
+
+from __future__ import annotations
+
+import importlib
+
+from toolkit.errors import ConfigError
+from toolkit.extract.protocol import Extraction, Extractor, ExtractorSpec, Fingerprint
+
+__all__ = ["EXTRACTORS", "Extraction", "Extractor", "ExtractorSpec", "Fingerprint", "make_extractor"]
+
+EXTRACTORS = {
+    ("pose", "mediapipe"): "toolkit.extract.mediapipe_pose:MediaPipePose",
+    ("features", "onnx"): "toolkit.extract.cnn_onnx:OnnxCnn",
+    ("features", "torch"): "toolkit.extract.cnn_torch:TorchCnn",
+}
+"""(mode, backend) -> "module:class"; the first backend listed for a mode is its default."""
+
+
+def make_extractor(spec: ExtractorSpec) -> Extractor:
+    """Build the extractor that `spec` names; its libraries are imported only now.
+
+    Raises:
+        ConfigError: no such mode or backend.
+        MissingDependencyError: the backend's package is not installed.
+        WeightsError: the backend's weights are missing or damaged.
+    """
+    target = EXTRACTORS.get((spec.mode, spec.backend))
+    if target is None:
+        known = ", ".join(f"{mode}/{backend}" for mode, backend in EXTRACTORS)
+        raise ConfigError(f"no extractor for mode '{spec.mode}' with backend '{spec.backend}'; there is: {known}")
+    module, _, name = target.partition(":")
+    extractor: Extractor = getattr(importlib.import_module(module), name)(spec)
+    return extractor
