@@ -1,0 +1,63 @@
+"""The `toolkit` command: finds the verb, parses its flags, runs it, and turns errors into exit statuses.
+
+A verb is a module with SUMMARY, `add_flags(parser)` and `run(args) -> int`; heavy imports happen inside `run`.
+Exit status: 0 all right; 1 done, but some clips failed; 2 the user can fix it; 130 stopped with Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Sequence
+
+from toolkit.cli.flags import Parser, nearest
+from toolkit.errors import ToolkitError
+
+VERBS = ("extract", "train", "evaluate", "export", "predict", "demo")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line (default: this process's own) and return its exit status."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(_overview())
+        return 0
+    if words[0] in ("-V", "--version"):
+        from importlib.metadata import version
+
+        print(f"sign-toolkit {version('sign-toolkit')}")
+        return 0
+    if words[0] not in VERBS:
+        print(f"toolkit: there is no command '{words[0]}'.{nearest(words[0], list(VERBS))}", file=sys.stderr)
+        print("Try: toolkit --help", file=sys.stderr)
+        return 2
+    verb = importlib.import_module(f"toolkit.cli.{words[0]}")
+    parser = Parser(prog=f"toolkit {words[0]}", description=verb.__doc__)
+    verb.add_flags(parser)
+    args, unknown = parser.parse_known_args(words[1:])
+    if unknown:
+        parser.error(f"unknown argument {unknown[0]}.{nearest(unknown[0].split('=')[0], parser.known_flags())}")
+    return run_guarded(lambda: int(verb.run(args)), f"toolkit {words[0]}")
+
+
+def run_guarded(action: Callable[[], int], name: str) -> int:
+    """Run a command; an error the user can cure becomes one message and status 2, Ctrl-C status 130."""
+    try:
+        return action()
+    except ToolkitError as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"\n{name}: stopped. What is done is kept; the same command continues.", file=sys.stderr)
+        return 130
+
+
+def _overview() -> str:
+    lines = ["usage: toolkit COMMAND [flags]", "", "Word-level sign recognition on weak PCs.", ""]
+    lines += [f"  {verb:10s} {importlib.import_module(f'toolkit.cli.{verb}').SUMMARY}" for verb in VERBS]
+    lines += ["", "toolkit COMMAND --help explains one command. First steps: toolkit demo"]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
