@@ -1,7 +1,42 @@
-"""sign-toolkit: word-level sign recognition on weak PCs."""
+"""sign-toolkit: word-level sign recognition on weak PCs.
+
+    from toolkit import Recognizer
+    with Recognizer.load("model.onnx") as recognizer:
+        print(recognizer.predict("clip.mp4").gloss)
+
+The names below are the public API. They are loaded on first use, so that `import toolkit` costs nothing and
+a recogniser never pays for what only training needs.
+"""
 
 from __future__ import annotations
 
-from toolkit.errors import ToolkitError
+import importlib
+from typing import TYPE_CHECKING
 
-__all__ = ["ToolkitError"]
+if TYPE_CHECKING:
+    from toolkit.errors import ToolkitError
+    from toolkit.metadata import ModelMetadata
+    from toolkit.recognizer import Prediction, Recognizer
+    from toolkit.store import FeatureStore
+
+__all__ = ["FeatureStore", "ModelMetadata", "Prediction", "Recognizer", "ToolkitError"]
+
+_HOMES = {
+    "FeatureStore": "toolkit.store",
+    "ModelMetadata": "toolkit.metadata",
+    "Prediction": "toolkit.recognizer",
+    "Recognizer": "toolkit.recognizer",
+    "ToolkitError": "toolkit.errors",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'toolkit' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

@@ -1,0 +1,158 @@
+"""From what a user has (a video, frames, landmarks) to the clip that a model takes, as its metadata says.
+
+Frames go through the extractor that the model was trained on, rebuilt from the fingerprint in the metadata
+and compared with it. This module knows no network and no ONNX graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toolkit.errors import ConfigError, ModelFileError, VideoReadError
+from toolkit.extract import Extractor, ExtractorSpec, make_extractor
+from toolkit.metadata import ModelMetadata
+
+Source = str | Path | NDArray[Any]
+
+
+class ClipReader:
+    """Reads clips for one model. The extractor is built when the first video or frames need it."""
+
+    def __init__(self, metadata: ModelMetadata, extractor: ExtractorSpec, override: bool = False) -> None:
+        """extractor: how landmarks or features are made (unused in mode video); override: accept another
+        extractor than the one the model was trained on."""
+        self._metadata = metadata
+        self._spec = extractor
+        self._override = override
+        self._extractor: Extractor | None = None
+
+    def read(self, source: Source, frame_start: int = 1, frame_end: int = -1) -> NDArray[Any]:
+        """The clip (T, *item_shape); of a video or of frames, T is the trained number of frames.
+
+        source: a video file; frames (T, H, W, 3) uint8 RGB; landmarks or features (T, *item_shape) float32;
+        frame_start, frame_end: the part of a video to look at, 1-based, -1 to the end.
+
+        Raises:
+            ConfigError: an array of another shape or type, or a frame range for an array.
+            VideoReadError: the video gives no frames, or nobody was found in them.
+            ModelFileError: the extractor is not the one the model was trained on.
+        """
+        if not isinstance(source, np.ndarray):
+            return self._from_video(Path(source), frame_start, frame_end)
+        if (frame_start, frame_end) != (1, -1):
+            raise ConfigError("frame_start and frame_end are for video files; cut the array instead")
+        if source.dtype == np.uint8 and source.ndim == 4:
+            return self._from_frames(source)
+        check_clips(source, self._metadata, batched=False)
+        return source
+
+    def check_extractor(self, fingerprint: Mapping[str, str | int | float]) -> None:
+        """Refuse the output of another extractor than the one the model was trained on, unless overridden.
+
+        Raises:
+            ModelFileError: the two fingerprints differ; what differs is shown from both.
+        """
+        trained = self._metadata.extractor
+        keys = [key for key in sorted({*trained, *fingerprint}) if trained.get(key) != fingerprint.get(key)]
+        if self._override or not keys:
+            return
+        ours = ", ".join(f"{key}={trained.get(key, 'none')}" for key in keys)
+        given = ", ".join(f"{key}={fingerprint.get(key, 'none')}" for key in keys)
+        raise ModelFileError(
+            f"the model was trained on the output of another extractor: trained on {ours}; in use {given}. "
+            "Use the extractor it was trained on, or pass override=True (--override) and risk worse answers."
+        )
+
+    def close(self) -> None:
+        """Release the extractor's native resources; the next video builds it again."""
+        if self._extractor is not None:
+            self._extractor.close()
+            self._extractor = None
+
+    def _from_video(self, path: Path, frame_start: int, frame_end: int) -> NDArray[Any]:
+        from toolkit.video import sample_frames  # av and cv2: only when a video is read
+
+        frames = sample_frames(path, self._metadata.num_frames, frame_start, frame_end, self._frame_size())
+        return self._extract(frames, str(path))
+
+    def _from_frames(self, frames: NDArray[np.uint8]) -> NDArray[Any]:
+        if frames.shape[-1] != 3 or 0 in frames.shape:
+            raise ConfigError(f"frames must be (T, H, W, 3) uint8 RGB; given: {frames.shape} {frames.dtype}")
+        size = self._frame_size()
+        # the same frames that video.sample_frames takes of a file
+        chosen = np.linspace(0, len(frames) - 1, self._metadata.num_frames).round().astype(int)
+        return self._extract((_resized(frames[index], size) for index in chosen), "the given frames")
+
+    def _extract(self, frames: Iterable[NDArray[np.uint8]], name: str) -> NDArray[Any]:
+        if self._metadata.mode == "video":
+            return np.stack(list(frames))
+        values = self._ready_extractor().extract(frames).values
+        if np.isnan(values).all():
+            raise VideoReadError(
+                f"{name}: nobody was found in any of the {self._metadata.num_frames} frames looked at. "
+                "Give a clip in which the signer's head, arms and hands are in the picture."
+            )
+        return values
+
+    def _frame_size(self) -> tuple[int, int] | None:
+        """(width, height) that frames are brought to; None keeps them as they are."""
+        if self._metadata.mode == "video":
+            height, width, _ = self._metadata.item_shape
+            return (width, height)
+        return self._ready_extractor().frame_size
+
+    def _ready_extractor(self) -> Extractor:
+        if self._extractor is not None:
+            return self._extractor
+        extractor = make_extractor(self._spec)
+        try:
+            self.check_extractor(extractor.fingerprint)
+            if extractor.item_shape != self._metadata.item_shape:
+                raise ModelFileError(
+                    f"the extractor gives {extractor.item_shape} per frame, the model takes "
+                    f"{self._metadata.item_shape}. Use the extractor the model was trained on."
+                )
+        except ModelFileError:
+            extractor.close()
+            raise
+        self._extractor = extractor
+        return extractor
+
+
+def trained_extractor(metadata: ModelMetadata, threads: int = 1) -> ExtractorSpec:
+    """How to build the extractor that the model's metadata names."""
+    backend = str(metadata.extractor.get("backend", ""))
+    if metadata.mode == "features":
+        return ExtractorSpec("features", backend, embed_dim=metadata.item_shape[0], threads=threads)
+    return ExtractorSpec(metadata.mode, backend, landmarks=metadata.layout, threads=threads)
+
+
+def check_clips(clips: NDArray[Any], metadata: ModelMetadata, batched: bool) -> None:
+    """Refuse an array that is not (N, T, *item_shape), or (T, *item_shape) if not batched, of the right type.
+
+    Raises:
+        ConfigError: with what was given and what is expected.
+    """
+    leading = 2 if batched else 1
+    expected = (*clips.shape[:leading], *metadata.item_shape)
+    if clips.dtype == metadata.dtype and clips.shape == expected and clips.size:
+        return
+    axes = ", ".join(["N", "T"][-leading:] + [str(size) for size in metadata.item_shape])
+    also = "" if batched or metadata.mode == "video" else ", or frames (T, H, W, 3) uint8 RGB"
+    raise ConfigError(
+        f"the model takes ({axes}) {metadata.dtype}{also}; given: {clips.shape} {clips.dtype}. "
+        "Give at least one clip of at least one frame in that shape and type."
+    )
+
+
+def _resized(frame: NDArray[np.uint8], size: tuple[int, int] | None) -> NDArray[np.uint8]:
+    if size is None or frame.shape[1::-1] == size:
+        return frame
+    import cv2
+
+    return np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA), np.uint8)

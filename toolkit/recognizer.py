@@ -1,0 +1,160 @@
+"""Recognise signs with an exported model: video, frames or landmarks in, glosses with scores out.
+
+Needs numpy and onnxruntime; a video reader and the pose or CNN networks are loaded when a video or frames are
+given. This module knows no torch and reads no side file: all it needs to know stands in the model file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from toolkit.errors import ConfigError, ModelFileError
+from toolkit.extract import ExtractorSpec
+from toolkit.extract.source import ClipReader, Source, check_clips, trained_extractor
+from toolkit.metadata import ModelMetadata
+from toolkit.session import make_session
+
+INPUT, OUTPUT = "clips", "logits"
+_ORT_TYPES = {"float32": "tensor(float)", "uint8": "tensor(uint8)"}
+_AGAIN = "Export the model again with: toolkit export RUN --output model.onnx"
+
+
+class Prediction(NamedTuple):
+    """The answer for one clip.
+
+    gloss: the best one; score: its softmax score in 0..1; top: the best (gloss, score) pairs, best first.
+    """
+
+    gloss: str
+    score: float
+    top: tuple[tuple[str, float], ...]
+
+
+class Recognizer:
+    """One loaded model, with the extractor it was trained on once a video or frames ask for it.
+
+    metadata: what the file says about itself. Not thread-safe. A context manager; or call `close()`.
+    """
+
+    def __init__(self, session: ort.InferenceSession, metadata: ModelMetadata, reader: ClipReader) -> None:
+        self.metadata = metadata
+        self._session = session
+        self._reader = reader
+
+    @classmethod
+    def load(
+        cls,
+        path: str | Path,
+        threads: int = 1,
+        extractor: ExtractorSpec | None = None,
+        override: bool = False,
+    ) -> Recognizer:
+        """Open a model that `toolkit export` wrote.
+
+        threads: intra-op threads of the model and of the extractor;
+        extractor: how to make landmarks or features (default: as the model file says);
+        override: accept an extractor that is not the one the model was trained on.
+
+        Raises:
+            ModelFileError: the file is missing, is not one of our models, or contradicts itself.
+        """
+        session = make_session(Path(path), threads)
+        try:
+            metadata = ModelMetadata.from_properties(session.get_modelmeta().custom_metadata_map)
+            _check_graph(session, metadata)
+        except ModelFileError as error:
+            raise ModelFileError(f"{path}: {error}") from error
+        return cls(
+            session,
+            metadata,
+            ClipReader(metadata, extractor or trained_extractor(metadata, threads), override),
+        )
+
+    def predict(self, source: Source, top: int = 5, frame_start: int = 1, frame_end: int = -1) -> Prediction:
+        """The sign of one clip.
+
+        source: a video file; or frames (T, H, W, 3) uint8 RGB; or landmarks or features (T, *item_shape)
+            float32. Of a video or of frames, the trained number is taken uniformly over the whole clip;
+            landmarks and features may have any length T >= 1.
+        top: how many glosses to return; frame_start, frame_end: part of a video, 1-based, -1 to the end.
+
+        Raises:
+            ConfigError: an array of another shape or type, or top below 1.
+            VideoReadError: the video gives no frames, or nobody was found in them.
+            ModelFileError: the extractor is not the one the model was trained on.
+            MissingDependencyError, WeightsError: the extractor cannot be built on this machine.
+        """
+        if top < 1:
+            raise ConfigError(f"top is {top}; give a number from 1")
+        clip = self._reader.read(source, frame_start, frame_end)
+        logits = self.logits(clip[None])[0].astype(np.float64)
+        scores = np.exp(logits - logits.max())
+        scores /= scores.sum()
+        best = np.argsort(-scores, kind="stable")[:top]
+        pairs = tuple((self.metadata.glosses[index], float(scores[index])) for index in best)
+        return Prediction(*pairs[0], pairs)
+
+    def logits(self, clips: NDArray[Any]) -> NDArray[np.float32]:
+        """Raw scores (N, C) of clips (N, T, *item_shape), any N >= 1 and T >= 1; one column per gloss.
+
+        clips: float32 (uint8 for mode video); pose: image-fraction landmarks, NaN where nothing was found.
+
+        Raises:
+            ConfigError: another shape or type, or values that give no finite score.
+        """
+        check_clips(clips, self.metadata, batched=True)
+        logits: NDArray[np.float32] = self._session.run([OUTPUT], {INPUT: np.ascontiguousarray(clips)})[0]
+        if not np.isfinite(logits).all():
+            raise ConfigError(
+                "the model gave scores that are not finite: a clip holds infinite values or, for features, "
+                "NaN. Give finite numbers, and NaN only for landmarks that were not found."
+            )
+        return logits
+
+    def check_extractor(self, fingerprint: Mapping[str, str | int | float]) -> None:
+        """Refuse clips made by another extractor than the one the model was trained on, unless overridden.
+
+        For landmarks or features that come from a store: `recognizer.check_extractor(store.spec.extractor)`.
+
+        Raises:
+            ModelFileError: the two fingerprints differ; what differs is shown from both.
+        """
+        self._reader.check_extractor(fingerprint)
+
+    def close(self) -> None:
+        """Release the extractor's native resources; calling it twice does no harm."""
+        self._reader.close()
+
+    def __enter__(self) -> Recognizer:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _check_graph(session: ort.InferenceSession, metadata: ModelMetadata) -> None:
+    inputs, outputs = session.get_inputs(), session.get_outputs()
+    names = ([node.name for node in inputs], [node.name for node in outputs])
+    if names != ([INPUT], [OUTPUT]):
+        raise ModelFileError(
+            f"the graph must turn {[INPUT]} into {[OUTPUT]}, but turns {names[0]} into {names[1]}. {_AGAIN}"
+        )
+    clips, logits = inputs[0], outputs[0]
+    if clips.type != _ORT_TYPES[metadata.dtype.name] or tuple(clips.shape[2:]) != metadata.item_shape:
+        raise ModelFileError(
+            f"the metadata says (N, T, *{metadata.item_shape}) {metadata.dtype}, "
+            f"the graph takes {clips.shape} {clips.type}. {_AGAIN}"
+        )
+    if len(logits.shape) != 2 or logits.shape[1] != len(metadata.glosses):
+        raise ModelFileError(
+            f"the metadata names {len(metadata.glosses)} glosses, the graph gives {logits.shape}. {_AGAIN}"
+        )
