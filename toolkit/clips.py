@@ -1,7 +1,7 @@
 """Clips and the indexes that list them: WLASL json, csv, folder per gloss.
 
-This module knows names and files, not pixels: whether a video decodes is found out by extraction. Everything
-read here is untrusted: a clip's id never becomes a path by itself, it is looked up among the files that exist.
+This module knows names and files, not pixels: whether a video decodes is found out by extraction. All that is
+read here is untrusted: a WLASL id never becomes a path, it is looked up among the files that exist.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from toolkit.errors import IndexFileError
 
 SPLITS = ("train", "val", "test")
 VIDEO_SUFFIXES = (
-    ".mp4", ".webm", ".mkv", ".mov", ".avi", ".m4v", ".mpg", ".mpeg", ".ts", ".flv", ".wmv", ".ogv", ".gif", ".3gp",
+    ".mp4", ".webm", ".mkv", ".mov", ".avi", ".m4v", ".mpg",
+    ".mpeg", ".ts", ".flv", ".wmv", ".ogv", ".gif", ".3gp",
 )  # fmt: skip
 VAL_EVERY = 5  # without a split of their own, every fifth clip of a gloss is kept for validation
 
@@ -52,7 +53,7 @@ class Coverage:
 
 @dataclass(frozen=True)
 class ClipIndex:
-    """clips: those whose video file exists; missing: those whose does not; notes: what a reader should know."""
+    """clips: those whose video file exists; missing: the others; notes: what a reader should know."""
 
     clips: tuple[Clip, ...]
     missing: tuple[Clip, ...]
@@ -104,9 +105,15 @@ def read_wlasl(
         for instance in _list(entry, "instances", json_path):
             clip = _wlasl_clip(instance, gloss, video_dir, files, json_path)
             if clip.id in listed:
-                raise IndexFileError(f"{json_path}: video_id {clip.id!r} is listed twice; remove one of the two")
+                raise IndexFileError(
+                    f"{json_path}: video_id {clip.id!r} is listed twice; remove one of the two"
+                )
             listed.add(clip.id)
-            if gloss in kept and split in (None, clip.split) and (wanted_ids is None or clip.id in wanted_ids):
+            if (
+                gloss in kept
+                and split in (None, clip.split)
+                and (wanted_ids is None or clip.id in wanted_ids)
+            ):
                 clips[clip.id] = clip
     if wanted_ids is not None and (unknown := wanted_ids - listed):
         notes.append(f"{subset} names {len(unknown)} ids that {json_path.name} lacks, e.g. {min(unknown)}")
@@ -116,7 +123,8 @@ def read_wlasl(
 def read_index(source: Path, split: str | None = None) -> ClipIndex:
     """Read people's own recordings: a csv (path, gloss[, split, signer, ...]) or a folder per gloss.
 
-    In a csv, paths are relative to the csv's folder. A folder holds `gloss/clip.mp4` or `split/gloss/clip.mp4`.
+    In a csv, paths are relative to the csv's folder. A folder holds `gloss/clip.mp4` or
+    `split/gloss/clip.mp4`.
     Clips without a split are divided: every fifth clip of a gloss goes to val, the others to train.
 
     Raises:
@@ -162,11 +170,15 @@ def _select_glosses(glosses: Sequence[str], class_list: Path | None) -> tuple[se
         # WLASL's own list misspells one gloss; both files are in the same order, so the place tells which.
         if position < len(glosses) and glosses[position] not in kept and len(named) == len(glosses):
             kept.add(glosses[position])
-            notes.append(f"{class_list.name} line {position + 1}: {name!r} is {glosses[position]!r} in the json")
+            notes.append(
+                f"{class_list.name} line {position + 1}: {name!r} is {glosses[position]!r} in the json"
+            )
         else:
             notes.append(f"{class_list.name} line {position + 1}: {name!r} is not in the json")
     if not kept & known:
-        raise IndexFileError(f"no gloss of {class_list} is in the json; is it the class list of another data set?")
+        raise IndexFileError(
+            f"no gloss of {class_list} is in the json; is it the class list of another data set?"
+        )
     return kept & known, notes
 
 
@@ -177,8 +189,10 @@ def _wlasl_clip(instance: Any, gloss: str, video_dir: Path, files: dict[str, Pat
         raise IndexFileError(f"{source}: video {video_id!r} has split {split!r}; it must be one of {SPLITS}")
     start, end = (instance.get(key, default) for key, default in (("frame_start", 1), ("frame_end", -1)))
     if not (type(start) is int and type(end) is int and start >= 1 and (end == -1 or end >= start)):
-        raise IndexFileError(f"{source}: video {video_id!r} has the frame range {start!r}..{end!r}; expected 1-based")
-    # A name made of other parts than a plain file name ("../x", "/x") is in no folder listing: it stays missing.
+        raise IndexFileError(
+            f"{source}: video {video_id!r} has the frame range {start!r}..{end!r}; expected 1-based"
+        )
+    # A name that is no plain file name ("../x", "/x") is in no folder listing, and so stays missing.
     path = files.get(video_id, video_dir / "(not found)")
     return Clip(video_id, gloss, split, str(instance.get("signer_id", "")), path, start, end)
 
@@ -203,13 +217,16 @@ def _suffix_rank(path: Path) -> int | None:
 
 
 def _split_found(clips: Iterable[Clip], notes: list[str], what: str) -> ClipIndex:
-    here, missing = [], []
+    here: list[Clip] = []
+    missing: list[Clip] = []
     for clip in clips:
         (here if clip.path.is_file() else missing).append(clip)
     if not here and not missing:
         raise IndexFileError(f"{what}: no clip matches the class list, split and subset asked for")
     if not here:
-        raise IndexFileError(f"{what}: none of the {len(missing)} videos asked for is there; check the video folder")
+        raise IndexFileError(
+            f"{what}: none of the {len(missing)} videos asked for is there; check the video folder"
+        )
     return ClipIndex(tuple(here), tuple(missing), tuple(notes))
 
 
@@ -232,7 +249,9 @@ def _csv_clips(source: Path) -> list[Clip]:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise IndexFileError(f"{source} cannot be read as csv: {error}") from error
     if not {"path", "gloss"} <= set(columns):
-        raise IndexFileError(f"{source} needs the columns path and gloss (known: {CSV_COLUMNS}); it has {columns}")
+        raise IndexFileError(
+            f"{source} needs the columns path and gloss (known: {CSV_COLUMNS}); it has {columns}"
+        )
     clips: dict[str, Clip] = {}
     for line, row in enumerate(rows, start=2):
         path, gloss, split = (str(row.get(key) or "").strip() for key in ("path", "gloss", "split"))
@@ -240,14 +259,22 @@ def _csv_clips(source: Path) -> list[Clip]:
         if not path or not gloss:
             raise IndexFileError(f"{source} line {line}: path or gloss is empty")
         if split not in ("", *SPLITS):
-            raise IndexFileError(f"{source} line {line}: split is {split!r}; use train, val or test, or leave it out")
+            raise IndexFileError(
+                f"{source} line {line}: split is {split!r}; use train, val or test, or leave it out"
+            )
         if clip_id in clips:
-            raise IndexFileError(f"{source} line {line}: {clip_id!r} is listed twice; give each row its own id")
+            raise IndexFileError(
+                f"{source} line {line}: {clip_id!r} is listed twice; give each row its own id"
+            )
         try:
             start, end = int(row.get("frame_start") or 1), int(row.get("frame_end") or -1)
         except ValueError as error:
-            raise IndexFileError(f"{source} line {line}: frame_start and frame_end are whole numbers") from error
-        clips[clip_id] = Clip(clip_id, gloss, split, str(row.get("signer") or ""), source.parent / path, start, end)
+            raise IndexFileError(
+                f"{source} line {line}: frame_start and frame_end are whole numbers"
+            ) from error
+        clips[clip_id] = Clip(
+            clip_id, gloss, split, str(row.get("signer") or ""), source.parent / path, start, end
+        )
     return list(clips.values())
 
 
@@ -263,7 +290,9 @@ def _folder_clips(root: Path) -> list[Clip]:
         if _suffix_rank(path) is not None and path.is_file()
     ]
     if not clips:
-        raise IndexFileError(f"{root} holds no videos; expected {root}/GLOSS/clip.mp4 with one folder per gloss")
+        raise IndexFileError(
+            f"{root} holds no videos; expected {root}/GLOSS/clip.mp4 with one folder per gloss"
+        )
     return clips
 
 

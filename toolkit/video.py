@@ -1,16 +1,16 @@
 """Videos -> exactly N frames, uniformly over the frames that truly decode, upright, square pixels, RGB.
 
-Frame k is `round(linspace(0, n-1, N))[k]` of the n frames that decode; header counts are never trusted (OpenCV's
-is up to 6 too high in 229 of 1270 WLASL files). For codecs that give one frame per packet, n is known from the
-packets' time stamps, and frames that nobody wants and nothing refers to are not decoded: 2.8 times less CPU
-than decoding all of them. Anything that contradicts those time stamps falls back to counting every decoded frame.
+Frame k is `round(linspace(0, n-1, N))[k]` of the n frames that decode; header counts are never trusted (in 229
+of 1270 WLASL files OpenCV's is 1 to 6 too high). For codecs that give one frame per packet, n is known from
+the packets' time stamps, and frames that nobody wants and nothing refers to are not decoded. Anything that
+contradicts those time stamps falls back to counting every decoded frame.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import av
 import numpy as np
@@ -23,12 +23,21 @@ from toolkit.errors import VideoReadError
 
 av.logging.set_level(None)  # decoders complain on stderr about every damaged frame; we count them ourselves
 
-ONE_FRAME_PER_PACKET = frozenset({"h264", "hevc", "mpeg4", "mpeg2video", "mjpeg", "msmpeg4v3", "wmv2", "flv", "theora"})
-"""Codecs without hidden frames. VP8, VP9 and AV1 have packets that show nothing, so their packets do not count."""
+ONE_FRAME_PER_PACKET = frozenset(
+    {"h264", "hevc", "mpeg4", "mpeg2video", "mjpeg", "msmpeg4v3", "wmv2", "flv", "theora"}
+)
+"""Codecs without hidden frames. VP8, VP9 and AV1 have packets that show nothing: theirs do not count."""
 
 MAX_PIXELS = 8192 * 8192  # a frame this large is an attack or a mistake, and would not fit a weak PC's memory
 
 SQUARE_TOLERANCE = 0.02  # re-encoders write pixel aspects such as 1280/1281, which mean a square pixel
+
+
+class Picked(NamedTuple):
+    """Decoded frames in order, in the decoder's own pixel format (half the size of RGB)."""
+
+    frames: list[VideoFrame]
+    aspect: float
 
 
 def sample_frames(
@@ -50,10 +59,10 @@ def sample_frames(
     """
     if num_frames < 1:
         raise ValueError(f"num_frames is {num_frames}; it must be at least 1")
-    frames = _pick_by_time(path, num_frames, frame_start, frame_end)
-    if frames is None:
-        frames = _pick_by_count(path, num_frames, frame_start, frame_end)
-    return _converted(frames, path, size)
+    picked = _pick_by_time(path, num_frames, frame_start, frame_end)
+    if picked is None:
+        picked = _pick_by_count(path, num_frames, frame_start, frame_end)
+    return _converted(picked, path, size)
 
 
 def count_frames(path: Path) -> int:
@@ -70,7 +79,7 @@ def wanted_indices(total: int, num_frames: int, frame_start: int = 1, frame_end:
     return [int(index) for index in np.linspace(first, last, num_frames).round()]
 
 
-def _pick_by_time(path: Path, num_frames: int, frame_start: int, frame_end: int) -> list[VideoFrame] | None:
+def _pick_by_time(path: Path, num_frames: int, frame_start: int, frame_end: int) -> Picked | None:
     """Take frames by the time stamps of the packets, or None where these cannot be trusted."""
     with _opened(path) as (container, stream):
         if stream.codec_context.name not in ONE_FRAME_PER_PACKET:
@@ -82,46 +91,37 @@ def _pick_by_time(path: Path, num_frames: int, frame_start: int, frame_end: int)
                     if packet.pts is None or packet.is_corrupt:
                         return None
                     stamps.append(packet.pts)
+            if not stamps or len(set(stamps)) != len(stamps):
+                return None
+            stamps.sort()
+            order = [
+                stamps[index] for index in wanted_indices(len(stamps), num_frames, frame_start, frame_end)
+            ]
+            # Frames are matched by time stamp, so wherever the seek lands, what is taken is exact or nothing.
+            container.seek(order[0], stream=stream, backward=True)
+            held = _decode_stamps(container, stream, set(order))
         except FFmpegError:
-            return None  # cut off in the middle: what is there is counted frame by frame
-    if not stamps or len(set(stamps)) != len(stamps):
-        return None
-    stamps.sort()
-    order = [stamps[index] for index in wanted_indices(len(stamps), num_frames, frame_start, frame_end)]
-    held = _decode_stamps(path, set(order))
-    return None if held is None else [held[stamp] for stamp in order]
+            return None  # damaged or cut off: what is there is counted frame by frame
+        return None if held is None else Picked([held[stamp] for stamp in order], _pixel_aspect(stream))
 
 
-def _decode_stamps(path: Path, wanted: set[int]) -> dict[int, VideoFrame] | None:
+def _decode_stamps(container: Any, stream: Any, wanted: set[int]) -> dict[int, VideoFrame] | None:
     """The frames with these time stamps; None when one of them does not decode."""
     held: dict[int, VideoFrame] = {}
-    with _opened(path) as (container, stream):
-        codec = stream.codec_context
-        _seek_before(container, stream, min(wanted))
-        skipping = ""
-        try:
-            for packet in container.demux(stream):
-                mode = "DEFAULT" if packet.pts in wanted or not packet.size else "NONREF"
-                if mode != skipping:
-                    codec.skip_frame = skipping = mode
-                for frame in codec.decode(packet if packet.size else None):
-                    if frame.pts in wanted:
-                        held[frame.pts] = frame
-                if len(held) == len(wanted):
-                    return held
-        except FFmpegError:
-            return None
+    codec, skipping = stream.codec_context, ""
+    for packet in container.demux(stream):
+        mode = "DEFAULT" if packet.pts in wanted or not packet.size else "NONREF"
+        if mode != skipping:
+            codec.skip_frame = skipping = mode
+        for frame in codec.decode(packet if packet.size else None):
+            if frame.pts in wanted:
+                held[frame.pts] = frame
+        if len(held) == len(wanted):
+            return held
     return None
 
 
-def _seek_before(container: Any, stream: Any, stamp: int) -> None:
-    """Skip to the key frame before a far-off range; frames are matched by time stamp, so any start is exact."""
-    far = stream.time_base and float(stamp * stream.time_base) > 10.0
-    if far:
-        container.seek(stamp, stream=stream, backward=True, any_frame=False)
-
-
-def _pick_by_count(path: Path, num_frames: int, frame_start: int, frame_end: int) -> list[VideoFrame]:
+def _pick_by_count(path: Path, num_frames: int, frame_start: int, frame_end: int) -> Picked:
     """Decode everything twice: once to count, once to take. Slow and right for any file."""
     total = count_frames(path)
     if total == 0:
@@ -129,10 +129,18 @@ def _pick_by_count(path: Path, num_frames: int, frame_start: int, frame_end: int
     order = wanted_indices(total, num_frames, frame_start, frame_end)
     wanted = set(order)
     with _opened(path) as (container, stream):
+        aspect = _pixel_aspect(stream)
         held = {index: frame for index, frame in enumerate(_decoded(container, stream)) if index in wanted}
     if len(held) != len(wanted):
-        raise VideoReadError(f"{path}: gave {total} frames at first and fewer at the second reading; is it changing?")
-    return [held[index] for index in order]
+        raise VideoReadError(
+            f"{path}: gave {total} frames at first and fewer at the second reading; is it changing?"
+        )
+    return Picked([held[index] for index in order], aspect)
+
+
+def _pixel_aspect(stream: Any) -> float:
+    """Width of a pixel divided by its height."""
+    return float(stream.sample_aspect_ratio or 1)
 
 
 def _decoded(container: Any, stream: Any) -> Iterator[VideoFrame]:
@@ -165,7 +173,9 @@ class _opened:
             self.container = av.open(str(self.path), metadata_errors="ignore")
         except (FFmpegError, OSError, ValueError) as error:
             reason = str(error).split(";")[0].split(": '")[0]
-            raise VideoReadError(f"{self.path}: not a readable video ({reason}); download or convert it again") from error
+            raise VideoReadError(
+                f"{self.path}: not a readable video ({reason}); download or convert it again"
+            ) from error
         streams = [stream for stream in self.container.streams.video if stream.codec_context is not None]
         if not streams:
             self.container.close()
@@ -173,7 +183,9 @@ class _opened:
         stream = streams[0]
         if stream.codec_context.width * stream.codec_context.height > MAX_PIXELS:
             self.container.close()
-            raise VideoReadError(f"{self.path}: frames of {stream.width} x {stream.height} are too large to decode")
+            raise VideoReadError(
+                f"{self.path}: frames of {stream.width} x {stream.height} are too large to decode"
+            )
         stream.thread_type, stream.codec_context.thread_count = "NONE", 1  # clips run in parallel instead
         return self.container, stream
 
@@ -181,9 +193,8 @@ class _opened:
         self.container.close()
 
 
-def _converted(frames: list[VideoFrame], path: Path, size: tuple[int, int] | None) -> Iterator[NDArray[np.uint8]]:
-    with _opened(path) as (_, stream):
-        aspect = float(stream.sample_aspect_ratio or 1)
+def _converted(picked: Picked, path: Path, size: tuple[int, int] | None) -> Iterator[NDArray[np.uint8]]:
+    frames, aspect = picked
     reformatter = VideoReformatter()
     frames.reverse()
     previous: VideoFrame | None = None
@@ -207,8 +218,10 @@ def _to_rgb(
         width, height = size if quarter_turns % 2 == 0 else size[::-1]
         how = Interpolation.AREA
     try:
-        # One thread: swscale would start a pool per process. No colour space: forcing one moves landmarks by 1e-3.
+        # One thread: swscale would start a pool. No colour space: forcing one moves landmarks by 1e-3.
         image = reformatter.reformat(frame, width, height, "rgb24", interpolation=how, threads=1).to_ndarray()
     except (FFmpegError, ValueError) as error:
-        raise VideoReadError(f"{path}: a frame in {frame.format.name} cannot be converted to RGB: {error}") from error
+        raise VideoReadError(
+            f"{path}: a frame in {frame.format.name} cannot be converted to RGB: {error}"
+        ) from error
     return np.ascontiguousarray(np.rot90(image, quarter_turns)) if quarter_turns else image
