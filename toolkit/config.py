@@ -1,0 +1,157 @@
+"""Reads a training configuration: YAML file and command-line overrides, merged and checked as a whole.
+
+The keys of the guide's YAML (sections model and efficiency) are accepted verbatim. What the keys are is
+written in toolkit/train/settings; what they are used for is not known here.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from toolkit.errors import ConfigError
+from toolkit.train.settings import Settings
+
+__all__ = ["Settings", "load_settings", "parse_override"]
+
+
+def load_settings(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -> Settings:
+    """Merge defaults, a YAML file and overrides ({"training.epochs": 50}), and check the result.
+
+    Raises:
+        ConfigError: unreadable file, unknown key, wrong type or range, or keys that contradict each other.
+    """
+    raw = {} if path is None else _read(path)
+    for dotted, value in (overrides or {}).items():
+        section, _, key = dotted.partition(".")
+        if not key or not isinstance(raw.setdefault(section, {}), dict):
+            raise ConfigError(f"'{dotted}' does not name a setting; write section.key, e.g. training.epochs")
+        raw[section] = {**raw[section], key: value}
+    _refuse_unknown(raw, str(path or "settings"))
+    try:
+        settings = Settings.model_validate(raw)
+    except ValidationError as error:
+        lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}, got {e['input']!r}" for e in error.errors()]
+        raise ConfigError(f"{path or 'settings'}: " + "; ".join(lines)) from error
+    return _consistent(settings)
+
+
+def parse_override(text: str) -> tuple[str, Any]:
+    """'training.epochs=50' -> ("training.epochs", 50); the value is read as YAML.
+
+    Raises:
+        ConfigError: no '=', or the value is not YAML.
+    """
+    dotted, sign, value = text.partition("=")
+    if not sign or "." not in dotted:
+        raise ConfigError(f"--set {text}: write section.key=value, e.g. --set training.learning_rate=0.001")
+    try:
+        return dotted.strip(), yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--set {text}: '{value}' cannot be read as a YAML value") from error
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"the config {path} cannot be read: {error.strerror or error}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"the config {path} is not valid YAML: {error}") from error
+    if raw is None:
+        return {}
+    if not isinstance(raw, dict):
+        raise ConfigError(
+            f"the config {path} must hold sections such as 'model:', got a {type(raw).__name__}"
+        )
+    return {str(section): {} if keys is None else keys for section, keys in raw.items()}
+
+
+def _refuse_unknown(raw: Mapping[str, Any], source: str) -> None:
+    known = {name: list(_section(name).model_fields) for name in Settings.model_fields}
+    for section, keys in raw.items():
+        if section not in known:
+            homes = [f"{home}.{section}" for home, names in known.items() if section in names]
+            hint = (
+                homes or difflib.get_close_matches(section, [*known], n=1) or [f"one of {', '.join(known)}"]
+            )
+            raise ConfigError(f"{source}: there is no section '{section}'. Did you mean {hint[0]}?")
+        if not isinstance(keys, dict):
+            raise ConfigError(f"{source}: section '{section}' must hold keys, got {keys!r}")
+        for key in keys:
+            if key not in known[section]:
+                raise ConfigError(
+                    f"{source}: there is no key '{section}.{key}'.{_nearest(section, key, known)}"
+                )
+
+
+def _nearest(section: str, key: str, known: Mapping[str, list[str]]) -> str:
+    homes = {name: home for home, names in known.items() for name in names}
+    if key in homes:
+        return f" It belongs in another section: {homes[key]}.{key}"
+    near = difflib.get_close_matches(str(key), known[section], n=1, cutoff=0.5)
+    near = near or difflib.get_close_matches(str(key), [*homes], n=1)
+    if near:
+        return f" Did you mean {section if near[0] in known[section] else homes[near[0]]}.{near[0]}?"
+    return f" Section '{section}' has: {', '.join(known[section])}"
+
+
+def _section(name: str) -> type[BaseModel]:
+    section = Settings.model_fields[name].annotation
+    assert isinstance(section, type) and issubclass(section, BaseModel)
+    return section
+
+
+def _consistent(settings: Settings) -> Settings:
+    """Fill the guide's three mode keys from each other, or name the two that disagree."""
+    model, efficiency = settings.model, settings.efficiency
+    mode, stored, pose = model.input_type, efficiency.use_pre_extracted, efficiency.use_pose
+    switch = "efficiency.use_pre_extracted"
+    if mode is None:
+        if stored is False and pose:
+            raise ConfigError(
+                f"{switch} is false but efficiency.use_pose is true: poses are always "
+                "extracted beforehand. Set use_pre_extracted: true for poses, or use_pose: false for video"
+            )
+        mode = "video" if stored is False else "features" if pose is False else "pose"
+    if stored is not None and stored != (mode != "video"):
+        cure = (
+            "use_pre_extracted: false" if mode == "video" else "use_pre_extracted: true, or input_type: video"
+        )
+        raise ConfigError(f"{switch} is {str(stored).lower()} but model.input_type is '{mode}'. Set {cure}")
+    if pose is not None and pose != (mode == "pose"):
+        cure = (
+            "use_pose: true, or input_type: features"
+            if mode == "pose"
+            else "use_pose: false, or input_type: pose"
+        )
+        raise ConfigError(
+            f"efficiency.use_pose is {str(pose).lower()} but model.input_type is '{mode}'. Set {cure}"
+        )
+    if model.embed_dim % model.num_heads:
+        raise ConfigError(
+            f"model.embed_dim {model.embed_dim} is not divisible by model.num_heads {model.num_heads}: "
+            "every head takes an equal share. Change one of them"
+        )
+    data = settings.data
+    if data.json_path is not None and data.index is not None:
+        raise ConfigError("data.json_path and data.index are both set: give one of them")
+    if data.json_path is not None and data.video_dir is None:
+        raise ConfigError("data.json_path is set but data.video_dir is not: name the folder of the videos")
+    if mode == "video" and data.json_path is None and data.index is None:
+        raise ConfigError(
+            "model.input_type is 'video' but neither data.json_path nor data.index says where the videos "
+            "are: set data.json_path and data.video_dir, or data.index"
+        )
+    filled = {"use_pre_extracted": mode != "video", "use_pose": mode == "pose"}
+    return settings.model_copy(
+        update={
+            "model": model.model_copy(update={"input_type": mode}),
+            "efficiency": efficiency.model_copy(update=filled),
+        }
+    )

@@ -1,0 +1,142 @@
+"""The sections of a training configuration: their keys, types, ranges and defaults.
+
+model and efficiency are the guide's; data, training and augmentation are this package's own. Knows nothing
+about files or the command line (see toolkit/config), nor about what the values are used for.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from toolkit.errors import ConfigError
+
+Mode = Literal["pose", "features", "video"]
+MODES: tuple[Mode, ...] = ("pose", "features", "video")
+
+
+def _number(value: Any) -> Any:
+    # YAML 1.1 reads 1e-4 (no dot) as a string; everyone who writes it means the number.
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return value
+
+
+Number = Annotated[float, BeforeValidator(_number)]
+Fraction = Annotated[Number, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class ModelSettings(_Section):
+    """The network. Defaults are the guide's; normalization "auto" takes the mode's own (see train/model)."""
+
+    embed_dim: Count = 128
+    num_heads: Count = 4
+    num_layers: Count = 2
+    ff_dim: Count = 256
+    dropout: Annotated[Number, Field(ge=0, lt=1)] = 0.1
+    input_type: Mode | None = None
+    normalization: Literal["auto", "shoulders", "standard", "none"] = "auto"
+
+
+class EfficiencySettings(_Section):
+    """The guide's switches between stored features and decoding while training."""
+
+    use_pre_extracted: bool | None = None
+    use_pose: bool | None = None
+    pose_dir: str = "dataset/poses"
+    feature_dir: str = "dataset/features"
+
+
+class DataSettings(_Section):
+    """Which clips. num_frames None takes the store's own length (video: 16).
+
+    json_path/video_dir or index are needed in video mode; in the other modes they are optional and only let
+    the report count the clips that no features were extracted for.
+    """
+
+    num_frames: Count | None = None
+    train_splits: Annotated[list[str], Field(min_length=1)] = ["train"]
+    val_split: str = "val"
+    json_path: str | None = None
+    video_dir: str | None = None
+    class_list: str | None = None
+    index: str | None = None
+    subset: str | None = None
+    max_videos: Count | None = None
+    max_glosses: Count | None = None
+    decode_threads: Count = 2
+
+
+class TrainingSettings(_Section):
+    """The optimiser. warmup: fraction of all steps; ema: decay per step of averaged weights, 0 = off."""
+
+    epochs: Count = 50
+    batch_size: Count = 16
+    learning_rate: Annotated[Number, Field(gt=0)] = 1e-3
+    weight_decay: Annotated[Number, Field(ge=0)] = 0.1
+    warmup: Fraction = 0.05
+    label_smoothing: Annotated[Number, Field(ge=0, lt=1)] = 0.1
+    gradient_clip: Annotated[Number, Field(gt=0)] = 1.0
+    ema: Annotated[Number, Field(ge=0, lt=1)] = 0.0
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    num_threads: Count = 1
+
+
+class AugmentationSettings(_Section):
+    """Random changes to training clips; 0 switches a piece off, enabled: false all of them.
+
+    mirror, hide_hand: probability; rotation: radians; scale: log of the factor; shift: shoulder widths
+    (pose); crop: fraction of the clip cut at either end; warp: log of the time curve's exponent;
+    noise: image fractions (pose); feature_noise: standard deviations (features);
+    brightness: fraction (video).
+    """
+
+    enabled: bool = True
+    mirror: Fraction = 0.5
+    rotation: Annotated[Number, Field(ge=0, le=3.2)] = 0.2
+    scale: Annotated[Number, Field(ge=0, le=1)] = 0.2
+    shift: Annotated[Number, Field(ge=0, le=1)] = 0.1
+    crop: Annotated[Number, Field(ge=0, lt=0.5)] = 0.15
+    warp: Annotated[Number, Field(ge=0, le=1)] = 0.2
+    noise: Annotated[Number, Field(ge=0, le=0.1)] = 0.002
+    hide_hand: Fraction = 0.3
+    feature_noise: Annotated[Number, Field(ge=0, le=2)] = 0.2
+    brightness: Annotated[Number, Field(ge=0, lt=1)] = 0.2
+
+
+class Settings(_Section):
+    """All settings of one training run, after defaults, file and overrides were merged."""
+
+    model: ModelSettings = ModelSettings()
+    efficiency: EfficiencySettings = EfficiencySettings()
+    data: DataSettings = DataSettings()
+    training: TrainingSettings = TrainingSettings()
+    augmentation: AugmentationSettings = AugmentationSettings()
+
+    @property
+    def mode(self) -> Mode:
+        """What a clip looks like: pose, features or video."""
+        assert self.model.input_type is not None, "load_settings fills input_type"
+        return self.model.input_type
+
+    @property
+    def store_dir(self) -> Path:
+        """The feature store of the mode; video has none ."""
+        if self.mode == "video":
+            raise ConfigError("video mode reads videos, not a feature store")
+        return Path(self.efficiency.pose_dir if self.mode == "pose" else self.efficiency.feature_dir)
+
+    def to_yaml(self) -> str:
+        """The merged settings, readable by load_settings."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
