@@ -1,0 +1,97 @@
+"""The recogniser's network: raw clips of any length in, one logit per gloss out.
+
+Gap filling, resampling to the trained length, normalisation and the transformer are this one module, which is
+trained and exported alike. It does not know gloss names, files or training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from toolkit.errors import ConfigError
+from toolkit.train.stems import NORMALIZATIONS, STEMS, Standardize
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """All that decides the network's shape. The defaults are the guide's small transformer.
+
+    mode: "pose", "features" or "video"; item_shape: one frame's shape: (K, 4), (D,) or (H, W, 3);
+    layout: landmark layout for pose, "" otherwise; num_frames: the length that clips are resampled to;
+    normalization: one of NORMALIZATIONS[mode]; "auto" becomes the mode's default.
+
+    Raises:
+        ConfigError: a value is unknown or contradicts another.
+    """
+
+    mode: str
+    item_shape: tuple[int, ...]
+    layout: str
+    num_frames: int
+    num_classes: int
+    embed_dim: int = 128
+    num_heads: int = 4
+    num_layers: int = 2
+    ff_dim: int = 256
+    dropout: float = 0.1
+    normalization: str = "auto"
+
+    def __post_init__(self) -> None:
+        if self.mode not in STEMS:
+            raise ConfigError(f"there is no mode '{self.mode}'; choose one of: {', '.join(STEMS)}")
+        choices = NORMALIZATIONS[self.mode]
+        if self.normalization == "auto":
+            object.__setattr__(self, "normalization", choices[0])
+        if self.normalization not in choices:
+            raise ConfigError(
+                f"model.normalization is '{self.normalization}' but model.input_type is '{self.mode}': "
+                f"set normalization to one of: auto, {', '.join(choices)}"
+            )
+        if self.embed_dim % self.num_heads:
+            raise ConfigError(f"embed_dim {self.embed_dim} is not divisible by num_heads {self.num_heads}")
+        if self.num_classes < 2:
+            raise ConfigError(f"a recogniser needs at least 2 glosses, got {self.num_classes}")
+
+
+class SignClassifier(nn.Module):
+    """Stem of the mode, learned positions, transformer encoder, mean over time, linear.
+
+    Input: pose (N, T, K, 4) float32 with NaN where nothing was found; features (N, T, D) float32; video
+    (N, T, H, W, 3) uint8 RGB. Any N >= 1, T >= 1. Output: logits (N, num_classes), finite for any input.
+    """
+
+    def __init__(self, spec: ModelSpec) -> None:
+        super().__init__()
+        self.spec = spec
+        self.stem = STEMS[spec.mode](
+            spec.item_shape, spec.layout, spec.num_frames, spec.embed_dim, spec.normalization
+        )
+        self.positions = nn.Parameter(torch.randn(1, spec.num_frames, spec.embed_dim) * 0.02)
+        self.dropout = nn.Dropout(spec.dropout)
+        layer = nn.TransformerEncoderLayer(
+            spec.embed_dim, spec.num_heads, spec.ff_dim, spec.dropout, activation="gelu", batch_first=True
+        )
+        self.encoder = nn.TransformerEncoder(layer, spec.num_layers, enable_nested_tensor=False)
+        self.head = nn.Linear(spec.embed_dim, spec.num_classes)
+
+    def forward(self, clips: Tensor) -> Tensor:
+        sequence = self.dropout(self.stem(clips) + self.positions)
+        pooled = self.encoder(sequence).mean(1)
+        logits: Tensor = self.head(self.dropout(pooled))
+        return logits
+
+    @torch.no_grad()
+    def fit_normalization(self, batches: Iterable[Tensor]) -> None:
+        """Set the standardisation figures from training clips; call it once before training."""
+        standardize = getattr(self.stem, "standardize", None)
+        if isinstance(standardize, Standardize):
+            standardize.fit(self.stem.features(batch) for batch in batches)  # type: ignore[operator]
+
+    @property
+    def num_parameters(self) -> int:
+        """How many trained numbers the network has."""
+        return sum(parameter.numel() for parameter in self.parameters())

@@ -1,0 +1,146 @@
+"""What turns a raw clip of each mode into a sequence of embeddings: the model's first part, one class per mode.
+
+A stem takes clips as they come out of a store or a video, of any length, and gives (N, num_frames, embed_dim).
+Which stem belongs to which mode is written in STEMS and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from toolkit.landmarks import get_layout
+from toolkit.train.landmark_features import describe
+from toolkit.train.timeline import resample
+
+LIMIT = 5.0  # standard deviations; rarer values say "broken", not "more"
+SMALLEST_SD = 0.02  # a feature that hardly varies in training must not explode on other signers
+
+
+class Standardize(nn.Module):
+    """(x - mean) / sd per feature with the training set's figures, clamped; identity until fitted."""
+
+    mean: Tensor
+    sd: Tensor
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(size))
+        self.register_buffer("sd", torch.ones(size))
+
+    def fit(self, batches: Iterable[Tensor]) -> None:
+        """Take mean and sd over all rows of all batches, each (..., D)."""
+        count, total, squares = 0, torch.zeros_like(self.mean).double(), torch.zeros_like(self.mean).double()
+        for batch in batches:
+            rows = batch.detach().flatten(0, -2).double()
+            count += rows.shape[0]
+            total += rows.sum(0)
+            squares += rows.square().sum(0)
+        mean = total / count
+        self.mean.copy_(mean)
+        self.sd.copy_((squares / count - mean.square()).clamp(min=0).sqrt().clamp(min=SMALLEST_SD))
+
+    def forward(self, values: Tensor) -> Tensor:
+        return ((values - self.mean) / self.sd).clamp(-LIMIT, LIMIT)
+
+
+class PoseStem(nn.Module):
+    """Landmarks (N, T, K, 4), NaN where missing.
+
+    normalization "shoulders": the features of landmark_features, standardised. "none": the raw image
+    coordinates with 0 for missing, as in the guide.
+    """
+
+    def __init__(
+        self, item_shape: tuple[int, ...], layout: str, num_frames: int, embed_dim: int, normalization: str
+    ) -> None:
+        super().__init__()
+        self.layout, self.num_frames, self.raw = get_layout(layout), num_frames, normalization == "none"
+        size = self.features(torch.zeros(1, 2, *item_shape)).shape[-1]
+        self.standardize = nn.Identity() if self.raw else Standardize(size)
+        self.project = _projection(size, embed_dim, plain=self.raw)
+
+    def features(self, clips: Tensor) -> Tensor:
+        """(N, T, K, 4) -> (N, num_frames, D), before standardisation."""
+        if self.raw:
+            return resample(torch.nan_to_num(clips).flatten(2), self.num_frames)
+        return describe(clips, self.layout, self.num_frames)
+
+    def forward(self, clips: Tensor) -> Tensor:
+        embeddings: Tensor = self.project(self.standardize(self.features(clips)))
+        return embeddings
+
+
+class FeatureStem(nn.Module):
+    """CNN features (N, T, D); "standard": standardised with the training set's figures, "none": as they are."""
+
+    def __init__(
+        self, item_shape: tuple[int, ...], layout: str, num_frames: int, embed_dim: int, normalization: str
+    ) -> None:
+        super().__init__()
+        self.num_frames = num_frames
+        raw = normalization == "none"
+        self.standardize = nn.Identity() if raw else Standardize(item_shape[0])
+        self.project = _projection(item_shape[0], embed_dim, plain=raw)
+
+    def features(self, clips: Tensor) -> Tensor:
+        """(N, T, D) -> (N, num_frames, D)."""
+        return resample(clips, self.num_frames)
+
+    def forward(self, clips: Tensor) -> Tensor:
+        embeddings: Tensor = self.project(self.standardize(self.features(clips)))
+        return embeddings
+
+
+class VideoStem(nn.Module):
+    """RGB frames (N, T, H, W, 3) uint8 through a small strided CNN, frame by frame."""
+
+    def __init__(
+        self, item_shape: tuple[int, ...], layout: str, num_frames: int, embed_dim: int, normalization: str
+    ) -> None:
+        super().__init__()
+        self.num_frames, self.raw = num_frames, normalization == "none"
+        blocks: list[nn.Module] = []
+        for inside, outside, kernel, stride in (
+            (3, 16, 7, 4),
+            (16, 32, 3, 2),
+            (32, 64, 3, 2),
+            (64, 96, 3, 2),
+        ):
+            blocks += [
+                nn.Conv2d(inside, outside, kernel, stride, kernel // 2, bias=False),
+                nn.GroupNorm(8, outside),  # not batch norm: frames of one clip are no independent samples
+                nn.ReLU(),
+            ]
+        self.cnn = nn.Sequential(*blocks)
+        self.project = nn.Linear(96, embed_dim)
+
+    def forward(self, clips: Tensor) -> Tensor:
+        images = clips.flatten(0, 1).permute(0, 3, 1, 2).float() / 255.0
+        images = images if self.raw else (images - 0.5) * 4.0
+        embeddings = self.project(self.cnn(images).mean((2, 3))).unflatten(0, clips.shape[:2])
+        return resample(embeddings, self.num_frames)
+
+
+def _projection(size: int, embed_dim: int, plain: bool) -> nn.Module:
+    return (
+        nn.Linear(size, embed_dim)
+        if plain
+        else nn.Sequential(nn.Linear(size, embed_dim), nn.LayerNorm(embed_dim))
+    )
+
+
+STEMS: dict[str, type[PoseStem] | type[FeatureStem] | type[VideoStem]] = {
+    "pose": PoseStem,
+    "features": FeatureStem,
+    "video": VideoStem,
+}
+"""mode -> stem class."""
+NORMALIZATIONS = {
+    "pose": ("shoulders", "none"),
+    "features": ("standard", "none"),
+    "video": ("standard", "none"),
+}
+"""mode -> what it can be normalised by; the first is the default ("auto")."""
