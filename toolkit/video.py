@@ -1,7 +1,7 @@
 """Videos -> exactly N frames, uniformly over the frames that truly decode, upright, square pixels, RGB.
 
-Frame k is `round(linspace(0, n-1, N))[k]` of the n frames that decode; header counts are never trusted (in 229
-of 1270 WLASL files OpenCV's is 1 to 6 too high). For codecs that give one frame per packet, n is known from
+Frame k is `round(linspace(0, n-1, N))[k]` of the n frames that decode; header counts are never trusted (in
+229 of 1270 WLASL files OpenCV's is 1 to 6 too high). For codecs that give one frame per packet, n is known from
 the packets' time stamps, and frames that nobody wants and nothing refers to are not decoded. Anything that
 contradicts those time stamps falls back to counting every decoded frame.
 """
@@ -209,17 +209,18 @@ def _converted(picked: Picked, path: Path, size: tuple[int, int] | None) -> Iter
 def _to_rgb(
     frame: VideoFrame, reformatter: VideoReformatter, path: Path, size: tuple[int, int] | None, aspect: float
 ) -> NDArray[np.uint8]:
-    """Upright RGB with square pixels."""
+    """Upright RGB with square pixels; at native size bit-identical to OpenCV's decoding."""
     quarter_turns = round(frame.rotation / 90) % 4
-    aspect = frame.sample_aspect_ratio if hasattr(frame, "sample_aspect_ratio") else None
-    width, height = (round(frame.width * aspect) if aspect else frame.width), frame.height
-    how = Interpolation.BICUBIC
+    width, height, how = frame.width, frame.height, Interpolation.BILINEAR
+    if abs(aspect - 1) > SQUARE_TOLERANCE:
+        width = round(width * aspect)
     if size is not None:
         width, height = size if quarter_turns % 2 == 0 else size[::-1]
         how = Interpolation.AREA
     try:
         # One thread: swscale would start a pool. No colour space: forcing one moves landmarks by 1e-3.
-        image = reformatter.reformat(frame, width, height, "rgb24", interpolation=how, threads=1).to_ndarray()
+        converted = reformatter.reformat(frame, width, height, "rgb24", interpolation=how, threads=1)
+        image = np.asarray(converted.to_ndarray(), dtype=np.uint8)
     except (FFmpegError, ValueError) as error:
         raise VideoReadError(
             f"{path}: a frame in {frame.format.name} cannot be converted to RGB: {error}"
