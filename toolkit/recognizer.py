@@ -16,7 +16,6 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from toolkit.errors import ConfigError, ModelFileError
-from toolkit.extract import ExtractorSpec
 from toolkit.extract.source import ClipReader, Source, check_clips, trained_extractor
 from toolkit.metadata import ModelMetadata
 from toolkit.session import make_session
@@ -53,13 +52,15 @@ class Recognizer:
         cls,
         path: str | Path,
         threads: int = 1,
-        extractor: ExtractorSpec | None = None,
+        backend: str | None = None,
+        model_asset: Path | None = None,
         override: bool = False,
     ) -> Recognizer:
         """Open a model that `toolkit export` wrote.
 
         threads: intra-op threads of the model and of the extractor;
-        extractor: how to make landmarks or features (default: as the model file says);
+        backend: of the extractor (default: the one that the model file names);
+        model_asset: the extractor's network file, where the model was trained with one of the user's own;
         override: accept an extractor that is not the one the model was trained on.
 
         Raises:
@@ -71,11 +72,8 @@ class Recognizer:
             _check_graph(session, metadata)
         except ModelFileError as error:
             raise ModelFileError(f"{path}: {error}") from error
-        return cls(
-            session,
-            metadata,
-            ClipReader(metadata, extractor or trained_extractor(metadata, threads), override),
-        )
+        extractor = trained_extractor(metadata, threads, backend, model_asset)
+        return cls(session, metadata, ClipReader(metadata, extractor, override))
 
     def predict(self, source: Source, top: int = 5, frame_start: int = 1, frame_end: int = -1) -> Prediction:
         """The sign of one clip.

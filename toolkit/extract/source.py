@@ -7,6 +7,7 @@ and compared with it. This module knows no network and no ONNX graph.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -124,12 +125,19 @@ class ClipReader:
         return extractor
 
 
-def trained_extractor(metadata: ModelMetadata, threads: int = 1) -> ExtractorSpec:
-    """How to build the extractor that the model's metadata names."""
-    backend = str(metadata.extractor.get("backend", ""))
+def trained_extractor(
+    metadata: ModelMetadata, threads: int = 1, backend: str | None = None, model_asset: Path | None = None
+) -> ExtractorSpec:
+    """How to build the extractor that the model's metadata names, or the same with another backend."""
+    spec = ExtractorSpec(
+        metadata.mode,
+        backend or str(metadata.extractor.get("backend", "")),
+        model_asset=model_asset,
+        threads=threads,
+    )
     if metadata.mode == "features":
-        return ExtractorSpec("features", backend, embed_dim=metadata.item_shape[0], threads=threads)
-    return ExtractorSpec(metadata.mode, backend, landmarks=metadata.layout, threads=threads)
+        return replace(spec, embed_dim=metadata.item_shape[0])
+    return replace(spec, landmarks=metadata.layout)
 
 
 def check_clips(clips: NDArray[Any], metadata: ModelMetadata, batched: bool) -> None:
