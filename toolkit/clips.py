@@ -53,17 +53,23 @@ class Coverage:
 
 @dataclass(frozen=True)
 class ClipIndex:
-    """clips: those whose video file exists; missing: the others; notes: what a reader should know."""
+    """clips: those whose video exists; missing: the others; notes: what a reader should know.
+
+    left_out: clips that exist, but are more than was asked for.
+    """
 
     clips: tuple[Clip, ...]
     missing: tuple[Clip, ...]
     notes: tuple[str, ...] = ()
+    left_out: tuple[Clip, ...] = ()
 
     def coverage(self) -> Coverage:
         """Count asked, found and missing clips per split, and glosses that have no video at all."""
-        found, missing = (Counter(clip.split for clip in group) for group in (self.clips, self.missing))
+        found, missing = (
+            Counter(clip.split for clip in group) for group in (self.clips + self.left_out, self.missing)
+        )
         splits = sorted({*found, *missing}, key=lambda name: (*SPLITS, name).index(name))
-        have = {clip.gloss for clip in self.clips}
+        have = {clip.gloss for clip in self.clips + self.left_out}
         return Coverage(
             {split: (found[split] + missing[split], found[split], missing[split]) for split in splits},
             tuple(sorted({clip.gloss for clip in self.missing} - have)),
@@ -71,7 +77,9 @@ class ClipIndex:
 
     def limited(self, max_videos: int | None) -> ClipIndex:
         """The same index with the first `max_videos` clips only (None or 0 keeps all)."""
-        return replace(self, clips=self.clips[:max_videos]) if max_videos else self
+        if not max_videos or len(self.clips) <= max_videos:
+            return self
+        return replace(self, clips=self.clips[:max_videos], left_out=self.clips[max_videos:])
 
 
 def read_wlasl(

@@ -9,6 +9,7 @@ ToolkitError
  │    └── StoreLockedError                 another process is writing to the store
  ├── ModelFileError(ValueError)            an .onnx file is not one of our models
  ├── WeightsError(OSError)                 network weights are missing or not the expected ones
+ ├── WorkerError(RuntimeError)             a worker process could not start
  ├── TrainingError(RuntimeError)           training cannot go on
  ├── ExportError(RuntimeError)             an export was refused
  └── MissingDependencyError(ImportError)   an optional package is not installed
@@ -56,6 +57,10 @@ class ModelFileError(ToolkitError, ValueError):
 
 class WeightsError(ToolkitError, OSError):
     """Network weights are missing, cannot be fetched, or differ from the expected hash."""
+
+
+class WorkerError(ToolkitError, RuntimeError):
+    """A worker process could not start at all."""
 
 
 class TrainingError(ToolkitError, RuntimeError):

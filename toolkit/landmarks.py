@@ -29,7 +29,9 @@ BODY_EDGES = (
     (15, 21), (16, 18), (16, 20), (16, 22), (11, 23), (12, 24), (23, 24), (23, 25), (25, 27), (24, 26), (26, 28),
 )  # fmt: skip
 HAND_EDGES = tuple(
-    edge for finger in range(5) for edge in ((0, 4 * finger + 1), *((4 * finger + j, 4 * finger + j + 1) for j in (1, 2, 3)))
+    edge
+    for finger in range(5)
+    for edge in ((0, 4 * finger + 1), *((4 * finger + j, 4 * finger + j + 1) for j in (1, 2, 3)))
 )
 
 

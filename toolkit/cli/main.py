@@ -36,7 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     verb.add_flags(parser)
     args, unknown = parser.parse_known_args(words[1:])
     if unknown:
-        parser.error(f"unknown argument {unknown[0]}.{nearest(unknown[0].split('=')[0], parser.known_flags())}")
+        parser.error(
+            f"unknown argument {unknown[0]}.{nearest(unknown[0].split('=')[0], parser.known_flags())}"
+        )
     return run_guarded(lambda: int(verb.run(args)), f"toolkit {words[0]}")
 
 

@@ -28,7 +28,9 @@ def make_extractor(spec: ExtractorSpec) -> Extractor:
     target = EXTRACTORS.get((spec.mode, spec.backend))
     if target is None:
         known = ", ".join(f"{mode}/{backend}" for mode, backend in EXTRACTORS)
-        raise ConfigError(f"no extractor for mode '{spec.mode}' with backend '{spec.backend}'; there is: {known}")
+        raise ConfigError(
+            f"no extractor for mode '{spec.mode}' with backend '{spec.backend}'; there is: {known}"
+        )
     module, _, name = target.partition(":")
     extractor: Extractor = getattr(importlib.import_module(module), name)(spec)
     return extractor

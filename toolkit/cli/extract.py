@@ -1,0 +1,130 @@
+"""Turn videos into landmarks or CNN features, once, so that training needs no video any more.
+
+The result is a feature store, a folder that training reads (--output_dir). Interrupt it at any time: the same
+command continues where it stopped, and only adds what is new. Clips that cannot be read are listed with the
+reason and do not stop the run.
+
+examples:
+  toolkit extract --mode pose --json_path dataset/WLASL_v0.3.json --video_dir dataset/videos \\
+      --class_list dataset/wlasl_class_list.txt --split train --output_dir dataset/poses --num_frames 16
+  toolkit extract --mode features --json_path dataset/WLASL_v0.3.json --video_dir dataset/videos \\
+      --output_dir dataset/features --embed_dim 128
+  toolkit extract --index my_recordings/ --output_dir my_poses     (a folder per gloss)
+
+exit status: 0 all clips extracted; 1 done, but some clips failed (listed); 2 something to put right
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from toolkit.cli.dataset_flags import add_dataset_flags, read_dataset
+from toolkit.cli.flags import Parser
+
+if TYPE_CHECKING:
+    from toolkit.clips import ClipIndex
+    from toolkit.extract.run import Plan, Report
+
+SUMMARY = "videos -> landmarks or CNN features, once (resumable)"
+SHOWN = 10  # failures and notes printed before "and N more"
+
+
+def add_flags(parser: Parser) -> None:
+    modes = "pose: 33 body landmarks a frame; features: one CNN embedding a frame (default: pose)"
+    parser.flag("mode", choices=["pose", "features"], default="pose", help=modes)
+    add_dataset_flags(parser)
+    parser.flag("output_dir", type=Path, required=True, metavar="DIR", help="the store to make or continue")
+    parser.flag("num_frames", type=int, default=16, metavar="N", help="frames per clip (default: 16)")
+    parser.flag("backend", help="pose: mediapipe; features: onnx (default) or torch")
+    parser.flag("landmarks", default="body", help="landmark layout for pose (default: body, 33 points)")
+    parser.flag(
+        "embed_dim", type=int, default=128, metavar="D", help="numbers per frame, features (default: 128)"
+    )
+    parser.flag("model_asset", type=Path, metavar="FILE", help="your own pose_landmarker.task")
+    parser.flag("device", default="cpu", help="where networks run (default: cpu)")
+    parser.flag("workers", type=int, metavar="N", help="processes side by side (default: one per core)")
+    parser.flag("dtype", choices=["float32", "float16"], default="float32",
+                help="how numbers are stored; float16 halves the disk (default: float32)")  # fmt: skip
+    parser.flag("clip_timeout", type=float, default=120.0, metavar="S",
+                help="give a clip up after this many seconds (default: 120)")  # fmt: skip
+    parser.flag("retry_failed", action="store_true", help="try clips again that failed in an earlier run")
+    parser.json_flag()
+
+
+def run(args: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from toolkit.cli.progress import Steps
+    from toolkit.errors import ConfigError
+    from toolkit.extract import EXTRACTORS, ExtractorSpec
+    from toolkit.extract.run import Plan, extract, usable_cores
+
+    if args.num_frames < 1:
+        raise ConfigError(f"--num_frames is {args.num_frames}; give 1 or more (the guide's is 16)")
+    if args.workers is not None and args.workers < 1:
+        raise ConfigError(f"--workers is {args.workers}; give 1 or more, or leave it out for one per core")
+    backend = args.backend or next(name for mode, name in EXTRACTORS if mode == args.mode)
+    spec = ExtractorSpec(args.mode, backend, args.landmarks, args.embed_dim, args.device, args.model_asset)
+    index = read_dataset(args)
+    for note in index.notes:
+        Console(stderr=True).print(f"note: {note}", highlight=False)
+    plan = Plan(
+        spec,
+        args.output_dir,
+        args.num_frames,
+        args.workers or usable_cores(),
+        args.dtype,
+        args.clip_timeout,
+        args.retry_failed,
+    )
+    with Steps(f"extracting {args.mode}") as steps:
+        report = extract(index, plan, steps)
+    _print_report(index, report, plan)
+    if args.json:
+        counts = {key: getattr(report, key) for key in ("asked", "found", "done", "skipped", "missing")}
+        details = {
+            "failed": len(report.failed),
+            "failures": report.failed,
+            "seconds": round(report.seconds, 2),
+        }
+        print(json.dumps(counts | details | {"store": str(args.output_dir)}))
+    return 1 if report.failed else 0
+
+
+def _print_report(index: ClipIndex, report: Report, plan: Plan) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    coverage = index.coverage()
+    unreadable = Counter(clip.split for clip in index.clips if clip.id in report.failed)
+    table = Table(title="coverage", title_justify="left")
+    for column in ("split", "asked for", "found", "missing", "unreadable"):
+        table.add_column(column, justify="left" if column == "split" else "right")
+    for split, (asked, found, missing) in coverage.per_split.items():
+        table.add_row(split or "(none)", str(asked), str(found), str(missing), str(unreadable[split]))
+    console.print(table)
+    if index.left_out:
+        console.print(f"only the first {len(index.clips)} found were taken (--max_videos)", highlight=False)
+    if coverage.glosses_without_clips:
+        console.print(f"{len(coverage.glosses_without_clips)} glosses have no video at all: "
+                      + _some(list(coverage.glosses_without_clips)))  # fmt: skip
+    rate = f" in {report.seconds:.1f} s, {report.done / report.seconds:.1f} clips/s" if report.done else ""
+    console.print(f"{report.done} clips extracted{rate}; {report.skipped} were there already; "
+                  f"{len(report.failed)} failed; store: {plan.output_dir}", highlight=False)  # fmt: skip
+    for reason in list(report.failed.values())[:SHOWN]:
+        console.print(f"  failed: {reason}", highlight=False, markup=False)
+    if len(report.failed) > SHOWN:
+        console.print(f"  ... and {len(report.failed) - SHOWN} more, see index.jsonl in the store")
+    if report.nobody:
+        console.print(
+            f"nobody was found in {len(report.nobody)} clips: {_some(report.nobody)}", highlight=False
+        )
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:SHOWN]) + (f", ... ({len(names)} in all)" if len(names) > SHOWN else "")

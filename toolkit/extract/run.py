@@ -1,0 +1,97 @@
+"""One extraction: what is still to be done, the workers that do it, and the report.
+
+This module knows neither networks nor file formats: it joins an index, a pool of workers and a store.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from toolkit.clips import ClipIndex
+from toolkit.extract.protocol import ExtractorSpec
+from toolkit.extract.workers import WorkerPool
+from toolkit.store import StoreSpec, StoreWriter
+
+Progress = Callable[[int, int], None]
+"""Called with (clips finished, clips to do)."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to extract. num_frames: T per clip; dtype: of the stored numbers; clip_timeout_s: per clip."""
+
+    extractor: ExtractorSpec
+    output_dir: Path
+    num_frames: int = 16
+    workers: int = 1
+    dtype: str = "float32"
+    clip_timeout_s: float = 120.0
+    retry_failed: bool = False
+
+
+@dataclass
+class Report:
+    """What became of the clips asked for.
+
+    done: made now; skipped: were in the store already; missing: no video file; failed: id -> reason;
+    nobody: ids of clips made now in which no person was found.
+    """
+
+    asked: int
+    found: int
+    missing: int
+    done: int = 0
+    skipped: int = 0
+    failed: dict[str, str] = field(default_factory=dict)
+    nobody: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+def usable_cores() -> int:
+    """The cores this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def extract(index: ClipIndex, plan: Plan, progress: Progress | None = None) -> Report:
+    """Extract the clips of an index that the store does not hold yet.
+
+    Stopped at any instant, the same call continues. A clip that cannot be read is noted in the store with the
+    reason, and is tried again when its file changes or with `retry_failed`.
+
+    Raises:
+        ToolkitError: the extractor cannot be built, or the store is another command's, locked or full.
+    """
+    report = Report(len(index.clips) + len(index.missing), len(index.clips), len(index.missing))
+    workers = max(1, min(plan.workers, len(index.clips)))
+    with WorkerPool(plan.extractor, plan.num_frames, workers, plan.clip_timeout_s) as pool:
+        shape, layout, fingerprint = pool.described
+        spec = StoreSpec(plan.extractor.mode, shape, plan.num_frames, layout, fingerprint, plan.dtype)
+        with StoreWriter(plan.output_dir, spec) as store:
+            if plan.retry_failed:
+                store.forget_failures()
+            todo = [clip for clip in index.clips if not store.holds(clip)]
+            asked = {clip.id for clip in index.clips}
+            report.failed = {key: text for key, text in store.failures.items() if key in asked}
+            report.skipped = len(index.clips) - len(todo) - len(report.failed.keys() - {c.id for c in todo})
+            began = time.monotonic()
+            for finished, outcome in enumerate(pool.run(todo), start=1):
+                if outcome.extraction is None:
+                    store.fail(outcome.clip, outcome.error)
+                    report.failed[outcome.clip.id] = outcome.error
+                else:
+                    values, quality = outcome.extraction
+                    store.append(outcome.clip, values, quality)
+                    report.failed.pop(outcome.clip.id, None)
+                    report.done += 1
+                    if quality.get("detection_rate") == 0.0:
+                        report.nobody.append(outcome.clip.id)
+                if progress:
+                    progress(finished, len(todo))
+            report.seconds = time.monotonic() - began
+    return report

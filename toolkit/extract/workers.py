@@ -1,0 +1,188 @@
+"""Worker processes that turn clips into records, each with its own extractor.
+
+A clip that crashes a decoder or hangs costs one worker, not the run: the clip is reported and the worker is
+replaced. Processes are spawned, never forked, so the same code runs on Windows and macOS. A worker whose parent
+is gone finds its pipe closed and ends.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from typing import NamedTuple
+
+from toolkit.clips import Clip
+from toolkit.errors import ToolkitError, WorkerError
+from toolkit.extract import make_extractor
+from toolkit.extract.protocol import Extraction, ExtractorSpec, Fingerprint
+from toolkit.video import sample_frames
+
+START_TIMEOUT_S = 600.0  # building an extractor may fetch network weights first
+
+
+class Described(NamedTuple):
+    """What the workers' extractor makes."""
+
+    item_shape: tuple[int, ...]
+    layout: str
+    fingerprint: Fingerprint
+
+
+class Outcome(NamedTuple):
+    """One clip: its extraction, or why there is none."""
+
+    clip: Clip
+    extraction: Extraction | None
+    error: str = ""
+
+
+@dataclass
+class _Worker:
+    process: multiprocessing.process.BaseProcess
+    pipe: Connection
+    clip: Clip | None = None
+    deadline: float = 0.0
+
+
+class WorkerPool:
+    """Extract clips with `workers` processes. Use as a context manager."""
+
+    def __init__(self, spec: ExtractorSpec, num_frames: int, workers: int, clip_timeout_s: float) -> None:
+        """Start the processes and wait until the first has its extractor.
+
+        Raises:
+            ToolkitError: what building the extractor raised in the worker (missing package, weights, ...).
+        """
+        self._job = (spec, num_frames)
+        self._clip_timeout_s = clip_timeout_s
+        self._workers: list[_Worker] = []
+        try:
+            self._workers.append(self._start())
+            self.described = self._greet(self._workers[0])
+            # The others start once the first has fetched and checked whatever the extractor needs.
+            self._workers += [self._start() for _ in range(workers - 1)]
+            for worker in self._workers[1:]:
+                self._greet(worker)
+        except BaseException:
+            self.close()
+            raise
+
+    def _start(self) -> _Worker:
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        process = context.Process(target=_work, args=(theirs, *self._job), daemon=True)
+        process.start()
+        theirs.close()
+        return _Worker(process, ours)
+
+    def _greet(self, worker: _Worker) -> Described:
+        try:
+            answer = worker.pipe.recv() if worker.pipe.poll(START_TIMEOUT_S) else None
+        except EOFError:
+            answer = None
+        if isinstance(answer, Described):
+            return answer
+        if isinstance(answer, Exception):
+            raise answer
+        worker.process.join(5)
+        raise WorkerError(
+            f"a worker process ended before it was ready (exit code {worker.process.exitcode}); "
+            "try --workers 1, and look above for what it printed"
+        )
+
+    def run(self, clips: Iterable[Clip]) -> Iterator[Outcome]:
+        """Yield the outcome of every clip, in the order in which they are finished."""
+        waiting = iter(clips)
+        for worker in self._workers:
+            self._hand_out(worker, waiting)
+        while busy := [worker for worker in self._workers if worker.clip is not None]:
+            first_deadline = min(worker.deadline for worker in busy)
+            ready = wait(
+                [worker.pipe for worker in busy], timeout=max(0.0, first_deadline - time.monotonic())
+            )
+            for worker in busy:
+                if worker.pipe in ready:
+                    yield self._collect(worker)
+                    self._hand_out(worker, waiting)
+                elif time.monotonic() > worker.deadline:
+                    yield self._replace(
+                        worker, f"took longer than {self._clip_timeout_s:g} s (--clip_timeout)"
+                    )
+                    self._hand_out(worker, waiting)
+
+    def _hand_out(self, worker: _Worker, waiting: Iterator[Clip]) -> None:
+        worker.clip = next(waiting, None)
+        if worker.clip is not None:
+            worker.deadline = time.monotonic() + self._clip_timeout_s
+            try:
+                worker.pipe.send(worker.clip)
+            except OSError:
+                return  # the worker died in between; its closed pipe is noticed when its answer is read
+
+    def _collect(self, worker: _Worker) -> Outcome:
+        assert worker.clip is not None
+        try:
+            answer = worker.pipe.recv()
+        except (EOFError, OSError):
+            worker.process.join(5)
+            return self._replace(worker, f"crashed its worker process (exit code {worker.process.exitcode})")
+        if isinstance(answer, Extraction):
+            return Outcome(worker.clip, answer)
+        return Outcome(worker.clip, None, str(answer))
+
+    def _replace(self, worker: _Worker, error: str) -> Outcome:
+        assert worker.clip is not None
+        clip = worker.clip
+        _end(worker)
+        fresh = self._start()
+        worker.process, worker.pipe, worker.clip = fresh.process, fresh.pipe, None
+        self._greet(worker)
+        return Outcome(clip, None, f"{clip.path}: {error}")
+
+    def close(self) -> None:
+        """End all processes, also those in the middle of a clip."""
+        for worker in self._workers:
+            _end(worker)
+
+    def __enter__(self) -> WorkerPool:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _end(worker: _Worker) -> None:
+    worker.pipe.close()
+    worker.process.kill()
+    worker.process.join(5)
+
+
+def _work(pipe: Connection, spec: ExtractorSpec, num_frames: int) -> None:
+    """The worker process: answer every clip with an Extraction or the text of an error."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    try:
+        extractor = make_extractor(spec)
+    except ToolkitError as error:
+        pipe.send(error)
+        return
+    pipe.send(Described(extractor.item_shape, extractor.layout, extractor.fingerprint))
+    while True:
+        try:
+            clip: Clip = pipe.recv()
+        except (EOFError, OSError):
+            break
+        try:
+            frames = sample_frames(
+                clip.path, num_frames, clip.frame_start, clip.frame_end, size=extractor.frame_size
+            )
+            answer: Extraction | str = extractor.extract(frames)
+        except ToolkitError as error:
+            answer = str(error)
+        except Exception as error:  # whatever a decoder or network throws at one clip must not end the run
+            answer = f"{clip.path}: {type(error).__name__}: {error}"
+        pipe.send(answer)
+    extractor.close()
