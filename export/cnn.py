@@ -235,7 +235,8 @@ def main() -> int:
     content = args.output.read_bytes()
     print(
         f"{args.output}: {len(content)} bytes; compared on {report['frames']:.0f} frames: largest difference "
-        f"to torch {report['max_difference']:.1e}, smallest cosine to float32 kernels {report['min_cosine']:.6f}"
+        f"to torch {report['max_difference']:.1e}, "
+        f"smallest cosine to float32 kernels {report['min_cosine']:.6f}"
     )
     print(f"SHA-256 for toolkit/weights/__init__.py: {hashlib.sha256(content).hexdigest()}")
     return 0

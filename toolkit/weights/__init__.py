@@ -45,7 +45,7 @@ def weights_path(name: str, folder: Path = Path(__file__).parent) -> Path:
         raise WeightsError(f"the network {path} cannot be read ({error.strerror}); {cure}") from error
     if found != expected:
         raise WeightsError(
-            f"the network {path} is damaged: its SHA-256 is {found[:16]}..., {expected[:16]}... was expected; "
-            f"{cure}"
+            f"the network {path} is damaged: its SHA-256 is {found[:16]}..., "
+            f"{expected[:16]}... was expected; {cure}"
         )
     return path
