@@ -1,4 +1,4 @@
-"""Landmarks -> per-frame features that do not depend on where the signer stands, how big, or how wide the image.
+"""Landmarks -> per-frame features, free of where the signer stands, how big, and how wide the image is.
 
 Works part by part on any layout of toolkit/landmarks: gaps are filled per part, positions are measured from
 the shoulders in shoulder widths, and small named pieces describe each frame. It is part of the model, so it
@@ -23,9 +23,9 @@ ANCHORS = ("nose", "left_ear", "right_ear", "mouth_left", "mouth_right", "left_s
            "left_elbow", "right_elbow")  # fmt: skip
 """Places on the body that a hand can be at: the distances to them tell apart signs of one hand shape."""
 HIP_TO_FACE = 1.97
-"""Height from mid-hip to the middle of the face in shoulder widths: the median over 12 frontal clips, measured
-in pixels (spread 7 %). Image fractions hide the aspect ratio, and 16:9 beside 4:3 would stretch every vertical
-distance by a third; this gives the vertical axis a scale of its own that equals the horizontal one."""
+"""Height from mid-hip to the middle of the face in shoulder widths: the median over 12 frontal clips in pixels
+(spread 7 %). Image fractions hide the aspect ratio, and 16:9 beside 4:3 would stretch every vertical distance
+by a third; this gives the vertical axis a scale of its own that equals the horizontal one."""
 LIMIT = 6.0  # shoulder widths; a point further out is a detection error
 SMALLEST = 0.02  # image fractions; a scale below it comes from a failed detection, not from a person
 
@@ -70,7 +70,8 @@ def fill_and_resample(clips: Tensor, layout: Layout, num_frames: int) -> tuple[T
         gap = torch.isnan(part)
         usable = ~gap.any(-1)  # (N, T)
         values = torch.where(gap, torch.zeros_like(part), part)
-        points.append((interpolation(usable, at) @ values).unflatten(2, (len(slots), -1)))
+        filled = interpolation(usable, at) @ values
+        points.append(filled.reshape(*filled.shape[:2], len(slots), -1))
         weights = interpolation(torch.ones_like(usable), at)  # (N, F, T): gaps keep their weight here
         found.append((weights @ usable.float().unsqueeze(-1)).squeeze(-1))
     return torch.cat(points, 2), torch.stack(found, -1)

@@ -1,6 +1,6 @@
-"""What turns a raw clip of each mode into a sequence of embeddings: the model's first part, one class per mode.
+"""The model's first part, one class per mode: raw clips in, a sequence of embeddings out.
 
-A stem takes clips as they come out of a store or a video, of any length, and gives (N, num_frames, embed_dim).
+A stem takes clips as a store or a video gives them, of any length, and returns (N, num_frames, embed_dim).
 Which stem belongs to which mode is written in STEMS and nowhere else.
 """
 
@@ -74,7 +74,7 @@ class PoseStem(nn.Module):
 
 
 class FeatureStem(nn.Module):
-    """CNN features (N, T, D); "standard": standardised with the training set's figures, "none": as they are."""
+    """CNN features (N, T, D); "standard": standardised by the training set, "none": as they are."""
 
     def __init__(
         self, item_shape: tuple[int, ...], layout: str, num_frames: int, embed_dim: int, normalization: str

@@ -1,0 +1,152 @@
+"""Random changes to training clips that keep the sign the same. One class per mode, one table.
+
+Works on raw clips, before the model's own normalisation, so what is changed is what a camera could have seen.
+Random numbers come from torch's global generator, which the training loop seeds for every epoch.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from toolkit.landmarks import Layout, get_layout
+from toolkit.train.settings import AugmentationSettings
+
+ASPECT = (
+    4 / 3
+)  # width/height taken for a rotation: landmarks are image fractions and do not tell the true one
+Augmentation = Callable[[Tensor], Tensor]
+
+
+class PoseAugmentation:
+    """For landmarks (B, T, K, 4): time, mirror, place and size, jitter, hands hidden for a while."""
+
+    def __init__(self, settings: AugmentationSettings, layout: str) -> None:
+        self.settings = settings
+        self.layout = get_layout(layout)
+
+    def __call__(self, clips: Tensor) -> Tensor:
+        """A changed copy; NaN stays NaN."""
+        s = self.settings
+        clips = crop_and_warp(clips, s.crop, s.warp)
+        if s.mirror:
+            chosen = torch.rand(len(clips)) < s.mirror
+            clips = torch.where(chosen[:, None, None, None], mirror_landmarks(clips, self.layout), clips)
+        clips = self._move(clips)
+        if s.noise:
+            jitter = torch.randn(*clips.shape[:-1], 3) * s.noise
+            clips = torch.cat([clips[..., :3] + jitter, clips[..., 3:]], -1)
+        return self._hide_hands(clips) if s.hide_hand else clips
+
+    def _move(self, clips: Tensor) -> Tensor:
+        """Rotate, scale each axis, shift, about the clip's mid-shoulder."""
+        s, size = self.settings, len(clips)
+        left, right = self.layout.slots("left_shoulder", "right_shoulder")
+        shoulders = clips[:, :, [left, right], :2]
+        centre = shoulders.nanmean((1, 2)).nan_to_num(0.5)  # (B, 2); image centre where nobody was found
+        angle = _symmetric(size, s.rotation)
+        width = (shoulders[:, :, 0, 0] - shoulders[:, :, 1, 0]).abs().nanmean(1).nan_to_num(0.0)
+        stretch = torch.stack([_symmetric(size, s.scale), _symmetric(size, s.scale)], -1).exp()
+        shift = torch.stack([_symmetric(size, s.shift), _symmetric(size, s.shift)], -1) * width[:, None]
+        x, y = (clips[..., :2] - centre[:, None, None]).unbind(-1)
+        cos, sin = angle.cos()[:, None, None], angle.sin()[:, None, None]
+        turned = torch.stack([x * cos - y * sin / ASPECT, x * sin * ASPECT + y * cos], -1)
+        placed = turned * stretch[:, None, None] + (centre + shift)[:, None, None]
+        return torch.cat([placed, clips[..., 2:]], -1)
+
+    def _hide_hands(self, clips: Tensor) -> Tensor:
+        """Lose a hand for a third of the clip at most, where the layout has hands of their own."""
+        length = clips.shape[1]
+        frame = torch.arange(length)
+        for name, slots in self.layout.parts.items():
+            if not name.endswith("hand"):
+                continue
+            chosen = torch.rand(len(clips)) < self.settings.hide_hand
+            start = torch.rand(len(clips)) * length
+            span = torch.rand(len(clips)) * length / 3
+            hidden = (frame >= start[:, None]) & (frame < (start + span)[:, None]) & chosen[:, None]
+            mask = torch.zeros(*clips.shape[:3], dtype=torch.bool)
+            mask[:, :, slots.start : slots.stop] = hidden[:, :, None]
+            clips = clips.masked_fill(mask[..., None], math.nan)
+        return clips
+
+
+class FeatureAugmentation:
+    """For CNN features (B, T, D): time, and noise on the scale of the batch's own spread."""
+
+    def __init__(self, settings: AugmentationSettings, layout: str) -> None:
+        self.settings = settings
+
+    def __call__(self, clips: Tensor) -> Tensor:
+        s = self.settings
+        clips = crop_and_warp(clips, s.crop, s.warp)
+        if s.feature_noise:
+            spread = clips.flatten(0, 1).std(0, correction=0)
+            clips = clips + torch.randn_like(clips) * spread * s.feature_noise
+        return clips
+
+
+class VideoAugmentation:
+    """For frames (B, T, H, W, 3) uint8: mirror, and brightness of the whole clip."""
+
+    def __init__(self, settings: AugmentationSettings, layout: str) -> None:
+        self.settings = settings
+
+    def __call__(self, clips: Tensor) -> Tensor:
+        s = self.settings
+        if s.mirror:
+            chosen = torch.rand(len(clips)) < s.mirror
+            clips = torch.where(chosen[:, None, None, None, None], clips.flip(3), clips)
+        if s.brightness:
+            factor = 1 + _symmetric(len(clips), s.brightness)[:, None, None, None, None]
+            clips = (clips * factor).clamp(0, 255).to(torch.uint8)
+        return clips
+
+
+AUGMENTATIONS: dict[str, type[PoseAugmentation] | type[FeatureAugmentation] | type[VideoAugmentation]] = {
+    "pose": PoseAugmentation,
+    "features": FeatureAugmentation,
+    "video": VideoAugmentation,
+}
+"""mode -> what changes its training clips."""
+
+
+def make_augmentation(mode: str, settings: AugmentationSettings, layout: str) -> Augmentation | None:
+    """The augmentation of a mode; None when it is switched off."""
+    return AUGMENTATIONS[mode](settings, layout) if settings.enabled else None
+
+
+def mirror_landmarks(clips: Tensor, layout: Layout) -> Tensor:
+    """(..., K, 4) as a mirror shows it: x becomes 1 - x and every left point the right one."""
+    swapped = clips[..., list(layout.swap), :]
+    return torch.cat([1 - swapped[..., :1], swapped[..., 1:]], -1)
+
+
+def crop_and_warp(clips: Tensor, crop: float, warp: float) -> Tensor:
+    """Play part of each clip at an uneven pace, in as many frames; between frames linearly.
+
+    crop: up to this fraction is cut at either end; warp: log of the exponent of the time curve. Beside a
+    frame in which nothing was found, the other one is taken as it is.
+    """
+    if not crop and not warp:
+        return clips
+    size, length = clips.shape[:2]
+    share = torch.linspace(0, 1, length) ** _symmetric(size, warp).exp()[:, None]
+    start, stop = torch.rand(size, 1) * crop, 1 - torch.rand(size, 1) * crop
+    moment = (start + (stop - start) * share) * (length - 1)
+    before = moment.floor().long().clamp(0, length - 1)
+    after = (before + 1).clamp(max=length - 1)
+    weight = (moment - before).reshape(size, length, *[1] * (clips.dim() - 2))
+    row = torch.arange(size)[:, None]
+    first, second = clips[row, before], clips[row, after]
+    mixed = torch.where(weight > 0, first + weight * (second - first), first)
+    nearest = torch.where(weight < 0.5, first, second)
+    return torch.where(mixed.isnan(), nearest, mixed)
+
+
+def _symmetric(size: int, limit: float) -> Tensor:
+    """(size,) uniform in -limit..limit."""
+    return (torch.rand(size) * 2 - 1) * limit

@@ -1,0 +1,196 @@
+"""Clips with labels, gathered by index: from a feature store (all in RAM) or decoded from videos on the fly.
+
+Both classes look the same to training. Order is by clip id, so a result does not depend on the order in which
+clips were extracted. Knows nothing about torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toolkit.clips import Clip
+from toolkit.errors import ConfigError, TrainingError, VideoReadError
+from toolkit.store import FeatureStore
+from toolkit.video import sample_frames, wanted_indices
+
+VIDEO_SIZE = (224, 224)  # width, height in pixels: the guide's frame size
+VIDEO_FRAMES = 16  # the guide's --num_frames
+
+
+class LabelledClips(Protocol):
+    """What training and evaluation need of a data set.
+
+    ids, labels (N,) int64 and glosses belong together: labels index glosses. skipped: reason -> how many
+    clips were left out.
+    """
+
+    ids: tuple[str, ...]
+    labels: NDArray[np.int64]
+    glosses: tuple[str, ...]
+    skipped: dict[str, int]
+    num_frames: int
+    item_shape: tuple[int, ...]
+
+    def batch(self, indices: Sequence[int] | NDArray[np.integer]) -> NDArray[Any]:
+        """(B, num_frames, *item_shape) of the clips at these positions."""
+
+    def __len__(self) -> int: ...
+
+
+class StoreClips:
+    """The clips of some splits of a feature store, in RAM.
+
+    glosses: the label order; None takes the sorted glosses of these clips, and leaves out clips in which
+    nothing at all was found (they teach nothing). With glosses given, as for validation, such clips stay:
+    they count as mistakes; clips of other glosses are left out and counted.
+
+    Raises:
+        ConfigError: num_frames is larger than the store's.
+        TrainingError: no clip is left.
+    """
+
+    def __init__(
+        self,
+        store: FeatureStore,
+        splits: Sequence[str],
+        num_frames: int | None = None,
+        glosses: tuple[str, ...] | None = None,
+    ) -> None:
+        stored = store.spec.num_frames
+        self.num_frames = stored if num_frames is None else num_frames
+        self.item_shape = store.spec.item_shape
+        if self.num_frames > stored:
+            raise ConfigError(
+                f"num_frames {self.num_frames} is more than the {stored} frames per clip in the store: use "
+                f"--num_frames {stored} or less, or extract again with --num_frames {self.num_frames}"
+            )
+        chosen = [record for record in store.records if record.split in splits]
+        self.skipped: dict[str, int] = {}
+        if glosses is None:
+            values = store.load([record.id for record in chosen])
+            empty: NDArray[np.bool_] = np.isnan(values.reshape(len(chosen), -1)).all(axis=1)
+            _count(self.skipped, "nothing was found in any frame", int(empty.sum()))
+            chosen = [record for record, nothing in zip(chosen, empty.tolist(), strict=True) if not nothing]
+            values = values[~empty]
+            glosses = tuple(sorted({record.gloss for record in chosen}))
+        else:
+            known = [record for record in chosen if record.gloss in glosses]
+            _count(self.skipped, "gloss is not among the trained ones", len(chosen) - len(known))
+            chosen = known
+            values = store.load([record.id for record in chosen])
+        if not chosen:
+            there = ", ".join(sorted({record.split or "(none)" for record in store.records})) or "no clips"
+            raise TrainingError(
+                f"no usable clip of split {' or '.join(splits)} in the store, which has: {there}. Extract them "
+                f"with: toolkit extract ... --split {splits[0]}"
+            )
+        self._values = np.ascontiguousarray(values[:, wanted_indices(stored, self.num_frames)])
+        self.ids = tuple(record.id for record in chosen)
+        self.glosses = glosses
+        self.labels = _labels([record.gloss for record in chosen], glosses)
+
+    def batch(self, indices: Sequence[int] | NDArray[np.integer]) -> NDArray[np.float32]:
+        """(B, num_frames, *item_shape) float32."""
+        return self._values[np.asarray(indices, dtype=np.int64)]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+class VideoClips:
+    """Videos, decoded anew for every batch by a few threads. Videos that give no frame are left out and counted.
+
+    Raises:
+        TrainingError: no clip is left.
+    """
+
+    def __init__(
+        self,
+        clips: Iterable[Clip],
+        num_frames: int | None = None,
+        glosses: tuple[str, ...] | None = None,
+        threads: int = 2,
+        max_glosses: int | None = None,
+    ) -> None:
+        self.num_frames = num_frames or VIDEO_FRAMES
+        self.item_shape: tuple[int, ...] = (VIDEO_SIZE[1], VIDEO_SIZE[0], 3)
+        self.skipped: dict[str, int] = {}
+        chosen = sorted(clips, key=lambda clip: clip.id)
+        if glosses is None:
+            glosses = tuple(sorted({clip.gloss for clip in chosen})[:max_glosses])
+        elif len(known := [clip for clip in chosen if clip.gloss in glosses]) < len(chosen):
+            _count(self.skipped, "gloss is not among the trained ones", len(chosen) - len(known))
+        chosen = [clip for clip in chosen if clip.gloss in glosses]
+        self._pool = ThreadPoolExecutor(threads)
+        readable = list(self._pool.map(_gives_a_frame, chosen))
+        _count(self.skipped, "the video gives no frame", readable.count(False))
+        self._clips = [clip for clip, reads in zip(chosen, readable, strict=True) if reads]
+        if not self._clips:
+            raise TrainingError(
+                "no readable video of these splits and glosses: check the index and --video_dir"
+            )
+        self.ids = tuple(clip.id for clip in self._clips)
+        self.glosses = glosses
+        self.labels = _labels([clip.gloss for clip in self._clips], glosses)
+
+    def batch(self, indices: Sequence[int] | NDArray[np.integer]) -> NDArray[np.uint8]:
+        """(B, num_frames, 224, 224, 3) uint8 RGB.
+
+        Raises:
+            VideoReadError: a video that was readable before is not any more.
+        """
+        wanted = [self._clips[int(index)] for index in indices]
+        return np.stack(list(self._pool.map(self._decode, wanted)))
+
+    def _decode(self, clip: Clip) -> NDArray[np.uint8]:
+        frames = sample_frames(clip.path, self.num_frames, clip.frame_start, clip.frame_end, VIDEO_SIZE)
+        return np.stack(list(frames))
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+def count_without_features(store: FeatureStore, asked: Iterable[Clip]) -> int:
+    """How many of the clips that an index asks for have no record in the store."""
+    return sum(clip.id not in store for clip in asked)
+
+
+def _gives_a_frame(clip: Clip) -> bool:
+    try:
+        next(iter(sample_frames(clip.path, 1, clip.frame_start, clip.frame_end, VIDEO_SIZE)))
+    except VideoReadError:
+        return False
+    return True
+
+
+def _labels(names: Sequence[str], glosses: tuple[str, ...]) -> NDArray[np.int64]:
+    order = {gloss: label for label, gloss in enumerate(glosses)}
+    return np.array([order[name] for name in names], dtype=np.int64)
+
+
+def _count(skipped: dict[str, int], reason: str, clips: int) -> None:
+    if clips:
+        skipped[reason] = clips
+
+
+def open_store(path: Path, mode: str) -> FeatureStore:
+    """Open a store and make sure that it holds what the mode needs.
+
+    Raises:
+        ConfigError: it holds another mode's clips.
+        StoreError: there is no store, or it is damaged.
+    """
+    store = FeatureStore.open(path)
+    if store.spec.mode != mode:
+        key = "efficiency.pose_dir" if mode == "pose" else "efficiency.feature_dir"
+        raise ConfigError(
+            f"{path} holds clips of mode '{store.spec.mode}' but model.input_type is '{mode}': set {key} to a "
+            f"store made with `toolkit extract --mode {mode}`, or input_type to '{store.spec.mode}'"
+        )
+    return store

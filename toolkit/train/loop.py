@@ -1,0 +1,204 @@
+"""The training loop: one mode-blind loop over epochs, with checkpoints it can continue from bit for bit.
+
+Every epoch seeds torch's generator from (seed, epoch), so the state between two epochs is weights, averaged
+weights and the optimiser, and nothing else. Knows nothing about the terminal: a callback gets every epoch.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from toolkit.errors import TrainingError
+from toolkit.metrics import topk, wilson_interval
+from toolkit.train.augment import make_augmentation
+from toolkit.train.checkpoint import RunInfo, read_checkpoint, save_checkpoint
+from toolkit.train.dataset import LabelledClips
+from toolkit.train.log import EpochRow, RunLog, draw_curves, peak_rss_mib
+from toolkit.train.model import ModelSpec, SignClassifier
+from toolkit.train.optimizer import Average, learning_rate, make_optimizer, optimizer_state, restore_optimizer
+from toolkit.train.settings import Settings
+
+EVAL_BATCH = {"pose": 64, "features": 64, "video": 4}  # clips per forward pass outside training
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended. metrics: validation figures of the best epoch (see Trainer)."""
+
+    epochs: int
+    best_epoch: int
+    metrics: dict[str, Any]
+    parameters: int
+
+
+class Trainer:
+    """Trains one model in one run directory.
+
+    val None: there is nothing to choose by, so the best epoch is the last one. extractor: the store's
+    fingerprint; facts: what the checkpoint should say about its training. resume: continue from
+    last.safetensors. Metrics of a checkpoint: val_top1, val_top5 (fractions), val_loss, n_val, and
+    val_top1_interval (95 %, Wilson); None without validation clips.
+
+    Raises:
+        TrainingError: the loss is not finite; names epoch and batch.
+        ConfigError: resume without a checkpoint.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        spec: ModelSpec,
+        train: LabelledClips,
+        val: LabelledClips | None,
+        run_dir: Path,
+        extractor: dict[str, str | int | float],
+        facts: dict[str, Any],
+        resume: bool = False,
+    ) -> None:
+        self.settings, self.spec, self.train, self.val = settings, spec, train, val
+        self.run_dir, self.extractor, self.facts = run_dir, extractor, facts
+        self.augment = make_augmentation(spec.mode, settings.augmentation, spec.layout)
+        torch.manual_seed(settings.training.seed)
+        self.model = SignClassifier(spec)
+        self.optimizer = make_optimizer(self.model, settings.training)
+        self.best: RunInfo | None = None
+        self.epoch = 0
+        if resume:
+            self.average = Average(self.model, settings.training.ema)
+            self._continue()
+        else:
+            self.model.fit_normalization(self._augmented_batches())
+            self.average = Average(self.model, settings.training.ema)
+        self.log = RunLog(run_dir, self.epoch)
+
+    def run(self, on_epoch: Callable[[EpochRow], None]) -> Outcome:
+        """Train to the last epoch. A KeyboardInterrupt passes through; the last whole epoch is on disk."""
+        while self.epoch < self.settings.training.epochs:
+            row = self._one_epoch(self.epoch + 1)
+            self.log.append(row)
+            self._save(row)
+            on_epoch(row)
+        assert self.best is not None, "a run has at least one epoch"
+        draw_curves(self.log.rows, self.run_dir / "curves.png", self.best.epoch)
+        return Outcome(self.epoch, self.best.epoch, self.best.metrics, self.model.num_parameters)
+
+    def _one_epoch(self, epoch: int) -> EpochRow:
+        began, training = time.perf_counter(), self.settings.training
+        torch.manual_seed((training.seed << 20) + epoch)
+        self.model.train()
+        batches = torch.split(torch.randperm(len(self.train)), training.batch_size)
+        first_step, all_steps = (epoch - 1) * len(batches), training.epochs * len(batches)
+        loss_sum, hits, rate = 0.0, 0, 0.0
+        for number, indices in enumerate(batches):
+            rate = learning_rate(first_step + number, all_steps, training)
+            loss, correct = self._step(indices, rate, first_step + number)
+            if not math.isfinite(loss):
+                raise TrainingError(
+                    f"the loss became {loss} in epoch {epoch}, batch {number + 1} of {len(batches)}: lower "
+                    f"training.learning_rate (it is {training.learning_rate}), or look for broken clips"
+                )
+            loss_sum += loss * len(indices)
+            hits += correct
+        val_loss, val_top1, val_top5 = self._validate()
+        self.epoch = epoch
+        return EpochRow(
+            epoch=epoch,
+            train_loss=loss_sum / len(self.train),
+            train_top1=hits / len(self.train),
+            val_loss=val_loss,
+            val_top1=val_top1,
+            val_top5=val_top5,
+            learning_rate=rate,
+            seconds=round(time.perf_counter() - began, 3),
+            peak_rss_mib=round(peak_rss_mib(), 1),
+        )
+
+    def _step(self, indices: Tensor, rate: float, step: int) -> tuple[float, int]:
+        """One batch: (loss, how many were right)."""
+        training = self.settings.training
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        clips = torch.from_numpy(self.train.batch(indices.numpy()))
+        labels = torch.from_numpy(self.train.labels)[indices]
+        if self.augment is not None:
+            clips = self.augment(clips)
+        logits = self.model(clips)
+        loss = nn.functional.cross_entropy(logits, labels, label_smoothing=training.label_smoothing)
+        self.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.model.parameters(), training.gradient_clip)
+        self.optimizer.step()
+        self.average.update(self.model, step)
+        return float(loss.detach()), int((logits.argmax(1) == labels).sum())
+
+    def _validate(self) -> tuple[float | None, float | None, float | None]:
+        """(loss, top-1, top-5) of the averaged weights on the validation clips."""
+        if self.val is None:
+            return None, None, None
+        with self.average.in_place(self.model):
+            logits = compute_logits(self.model, self.val)
+        loss = float(nn.functional.cross_entropy(torch.from_numpy(logits), torch.from_numpy(self.val.labels)))
+        if not math.isfinite(loss):
+            raise TrainingError(f"the validation loss became {loss}: lower training.learning_rate")
+        return loss, topk(logits, self.val.labels, 1), topk(logits, self.val.labels, 5)
+
+    def _save(self, row: EpochRow) -> None:
+        n_val = 0 if self.val is None else len(self.val)
+        metrics: dict[str, Any] = {
+            "val_top1": row.val_top1,
+            "val_top5": row.val_top5,
+            "val_loss": row.val_loss,
+            "n_val": n_val,
+            "val_top1_interval": None if row.val_top1 is None else wilson_interval(row.val_top1, n_val),
+        }
+        info = RunInfo(self.spec, self.train.glosses, self.extractor, self.facts, metrics, row.epoch)
+        weights = self.average.weights(self.model)
+        if self.best is None or _rank(info) >= _rank(self.best):
+            self.best = info
+            save_checkpoint(self.run_dir, "best", weights, info)
+        resume = optimizer_state(self.model, self.optimizer)
+        if self.average.decay:
+            resume |= {f"raw.{name}": tensor for name, tensor in self.model.state_dict().items()}
+        save_checkpoint(self.run_dir, "last", weights, info, resume)
+
+    def _continue(self) -> None:
+        info, weights, resume = read_checkpoint(self.run_dir, "last")
+        raw = {
+            name.removeprefix("raw."): tensor for name, tensor in resume.items() if name.startswith("raw.")
+        }
+        self.model.load_state_dict(raw or weights)
+        self.average.load(weights)
+        restore_optimizer(self.model, self.optimizer, resume)
+        self.epoch = info.epoch
+        self.best = read_checkpoint(self.run_dir, "best")[0]
+
+    def _augmented_batches(self) -> Iterator[Tensor]:
+        """Training clips as the model will see them, for the standardisation figures."""
+        for indices in torch.split(torch.arange(len(self.train)), 64):
+            clips = torch.from_numpy(self.train.batch(indices.numpy()))
+            yield clips if self.augment is None else self.augment(clips)
+
+
+def _rank(info: RunInfo) -> tuple[float, float, int]:
+    """Higher is better: top-1, then lower loss, then, where nothing was validated, the later epoch."""
+    top1, loss = info.metrics["val_top1"], info.metrics["val_loss"]
+    return (0.0, 0.0, info.epoch) if top1 is None else (top1, -loss, 0)
+
+
+@torch.no_grad()
+def compute_logits(model: SignClassifier, clips: LabelledClips) -> NDArray[np.float32]:
+    """(N, num_classes) of all clips in their order, in eval mode."""
+    model.eval()
+    size = EVAL_BATCH[model.spec.mode]
+    chunks = [range(start, min(start + size, len(clips))) for start in range(0, len(clips), size)]
+    return np.concatenate([model(torch.from_numpy(clips.batch(chunk))).numpy() for chunk in chunks])
