@@ -1,0 +1,94 @@
+"""The real clips that an export is compared on: those the run was validated on, found through its config.
+
+Knows where a run's clips are, not what is done with them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toolkit.clips import Clip, read_index, read_wlasl
+from toolkit.config import Settings, load_settings
+from toolkit.errors import ExportError, StoreError, StoreMismatchError
+from toolkit.train.checkpoint import RunInfo
+from toolkit.train.dataset import VideoClips, open_store
+
+MAX_CLIPS, MAX_VIDEOS = 256, 8  # decoding a video takes longer than all the rest of an export
+BATCH, VIDEO_BATCH = 32, 4
+_Item = TypeVar("_Item")
+
+
+def real_clips(run_dir: Path, info: RunInfo, store: Path | None = None) -> Iterator[NDArray[Any]]:
+    """Batches (N, T, *item_shape) of validation clips of the run's glosses, or of training clips if none.
+
+    store: where the run's feature store is now, if it was moved since training; not for mode video.
+
+    Raises:
+        ConfigError, IndexFileError: the run's config or index cannot be read.
+        StoreError, StoreMismatchError: the store is gone, or holds the output of another extractor.
+        ExportError: there is no clip of the run's glosses.
+    """
+    settings = load_settings(run_dir / "config.yaml")
+    if info.spec.mode == "video":
+        return _videos(settings, info)
+    return _stored(store if store is not None else settings.store_dir, settings, info)
+
+
+def _stored(path: Path, settings: Settings, info: RunInfo) -> Iterator[NDArray[Any]]:
+    try:
+        store = open_store(path, info.spec.mode)
+    except StoreError as error:
+        raise StoreError(
+            f"an export is compared with torch on the clips of the run, but: {error}. "
+            "If the store was moved since training, name it with --store"
+        ) from error
+    if store.spec.extractor != info.extractor or store.spec.item_shape != info.spec.item_shape:
+        raise StoreMismatchError(
+            f"{path} is not the store that this run was trained on: trained on {info.extractor}, "
+            f"{info.spec.item_shape}; found {store.spec.extractor}, {store.spec.item_shape}. "
+            "Name the right one with --store"
+        )
+    chosen = _validated([record for record in store.records if record.gloss in info.glosses], settings)
+    ids = [record.id for record in _spread(chosen, MAX_CLIPS)]
+    for start in range(0, len(ids), BATCH):
+        yield store.load(ids[start : start + BATCH])
+
+
+def _videos(settings: Settings, info: RunInfo) -> Iterator[NDArray[Any]]:
+    chosen = _validated([clip for clip in _indexed(settings) if clip.gloss in info.glosses], settings)
+    clips = VideoClips(_spread(chosen, MAX_VIDEOS), info.spec.num_frames, info.glosses)
+    for start in range(0, len(clips), VIDEO_BATCH):
+        yield clips.batch(range(start, min(start + VIDEO_BATCH, len(clips))))
+
+
+def _indexed(settings: Settings) -> Sequence[Clip]:
+    data = settings.data
+    if data.index is not None:
+        return read_index(Path(data.index)).clips
+    assert data.json_path is not None and data.video_dir is not None  # checked by load_settings
+    class_list = Path(data.class_list) if data.class_list is not None else None
+    subset = Path(data.subset) if data.subset is not None else None
+    return read_wlasl(Path(data.json_path), Path(data.video_dir), class_list, subset=subset).clips
+
+
+def _validated(items: Sequence[Any], settings: Settings) -> Sequence[Any]:
+    """Those of the validation split, or of the training splits when there is none."""
+    for splits in ([settings.data.val_split], settings.data.train_splits):
+        found = [item for item in items if item.split in splits]
+        if found:
+            return found
+    raise ExportError(
+        f"no clip of the run's glosses is left in the splits {settings.data.val_split} and "
+        f"{', '.join(settings.data.train_splits)}, so the export cannot be compared with torch; nothing was "
+        "written. Extract some of them again"
+    )
+
+
+def _spread(items: Sequence[_Item], most: int) -> list[_Item]:
+    """At most so many of them, evenly over the whole list."""
+    return [items[int(index)] for index in np.linspace(0, len(items) - 1, min(most, len(items))).round()]
