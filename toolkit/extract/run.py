@@ -37,12 +37,13 @@ class Plan:
 class Report:
     """What became of the clips asked for.
 
-    done: made now; skipped: were in the store already; missing: no video file; failed: id -> reason;
-    nobody: ids of clips made now in which no person was found.
+    asked = found + missing (no video file); left_out: found, but beyond max_videos; done: made now; skipped:
+    were in the store already; failed: id -> reason; nobody: ids of clips made now without any person.
     """
 
     asked: int
     found: int
+    left_out: int
     missing: int
     done: int = 0
     skipped: int = 0
@@ -67,9 +68,9 @@ def extract(index: ClipIndex, plan: Plan, progress: Progress | None = None) -> R
     Raises:
         ToolkitError: the extractor cannot be built, or the store is another command's, locked or full.
     """
-    report = Report(len(index.clips) + len(index.missing), len(index.clips), len(index.missing))
-    workers = max(1, min(plan.workers, len(index.clips)))
-    with WorkerPool(plan.extractor, plan.num_frames, workers, plan.clip_timeout_s) as pool:
+    taken, left_out, missing = len(index.clips), len(index.left_out), len(index.missing)
+    report = Report(taken + left_out + missing, taken + left_out, left_out, missing)
+    with WorkerPool(plan.extractor, plan.num_frames, plan.workers, plan.clip_timeout_s) as pool:
         shape, layout, fingerprint = pool.described
         spec = StoreSpec(plan.extractor.mode, shape, plan.num_frames, layout, fingerprint, plan.dtype)
         with StoreWriter(plan.output_dir, spec) as store:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import multiprocessing
 import signal
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import NamedTuple
@@ -49,27 +49,30 @@ class _Worker:
 
 
 class WorkerPool:
-    """Extract clips with `workers` processes. Use as a context manager."""
+    """Extract clips with up to `workers` processes. Use as a context manager."""
 
     def __init__(self, spec: ExtractorSpec, num_frames: int, workers: int, clip_timeout_s: float) -> None:
-        """Start the processes and wait until the first has its extractor.
+        """Start one process and wait until it has its extractor; the others start when there is work.
 
         Raises:
             ToolkitError: what building the extractor raised in the worker (missing package, weights, ...).
         """
         self._job = (spec, num_frames)
         self._clip_timeout_s = clip_timeout_s
-        self._workers: list[_Worker] = []
+        self._most = workers
+        self._workers = [self._start()]
         try:
-            self._workers.append(self._start())
+            # Whatever the extractor needs is fetched and checked once, before the other processes start.
             self.described = self._greet(self._workers[0])
-            # The others start once the first has fetched and checked whatever the extractor needs.
-            self._workers += [self._start() for _ in range(workers - 1)]
-            for worker in self._workers[1:]:
-                self._greet(worker)
         except BaseException:
             self.close()
             raise
+
+    def _grow(self, workers: int) -> None:
+        fresh = [self._start() for _ in range(workers - len(self._workers))]
+        self._workers += fresh
+        for worker in fresh:
+            self._greet(worker)
 
     def _start(self) -> _Worker:
         context = multiprocessing.get_context("spawn")
@@ -94,8 +97,9 @@ class WorkerPool:
             "try --workers 1, and look above for what it printed"
         )
 
-    def run(self, clips: Iterable[Clip]) -> Iterator[Outcome]:
+    def run(self, clips: Sequence[Clip]) -> Iterator[Outcome]:
         """Yield the outcome of every clip, in the order in which they are finished."""
+        self._grow(min(self._most, len(clips)))
         waiting = iter(clips)
         for worker in self._workers:
             self._hand_out(worker, waiting)

@@ -1,0 +1,177 @@
+"""Indexes: WLASL json, csv, folder per gloss; splits and coverage."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from toolkit.clips import read_class_list, read_index, read_wlasl
+from toolkit.errors import IndexFileError
+
+
+def instance(video_id: str, split: str = "train", **more: Any) -> dict[str, Any]:
+    return {"video_id": video_id, "split": split, "signer_id": 7, "frame_start": 1, "frame_end": -1, **more}
+
+
+@pytest.fixture
+def wlasl(tmp_path: Path) -> Path:
+    cut = {"frame_start": 20, "frame_end": 60}
+    entries = [
+        {"gloss": "book", "instances": [instance("1"), instance("2", "val"), instance("3", **cut)]},
+        {"gloss": "lose", "instances": [instance("4", "test"), instance("5")]},
+        {"gloss": "drink", "instances": [instance("6")]},
+    ]
+    (tmp_path / "index.json").write_text(json.dumps(entries))
+    (tmp_path / "videos").mkdir()
+    for name in ("1.mp4", "2.MP4", "3.mkv", "5.mp4", "notes.txt"):
+        (tmp_path / "videos" / name).write_bytes(b"x")
+    (tmp_path / "videos" / "6.mp4").mkdir()  # a folder is no video
+    return tmp_path
+
+
+def test_wlasl_clips_carry_their_labels(wlasl: Path) -> None:
+    index = read_wlasl(wlasl / "index.json", wlasl / "videos")
+    by_id = {clip.id: clip for clip in index.clips}
+    assert list(by_id) == ["1", "2", "3", "5"]
+    assert (by_id["3"].gloss, by_id["3"].frame_start, by_id["3"].frame_end) == ("book", 20, 60)
+    assert (by_id["1"].signer, by_id["2"].split) == ("7", "val")
+    assert [clip.id for clip in index.missing] == ["4", "6"]
+
+
+def test_coverage_counts_per_split_and_names_glosses_without_clips(wlasl: Path) -> None:
+    index = read_wlasl(wlasl / "index.json", wlasl / "videos")
+    coverage = index.coverage()
+    assert coverage.per_split == {"train": (4, 3, 1), "val": (1, 1, 0), "test": (1, 0, 1)}
+    assert coverage.glosses_without_clips == ("drink",)
+    assert index.limited(2).coverage() == coverage
+    assert [clip.id for clip in index.limited(2).clips] == ["1", "2"]
+
+
+def test_split_class_list_and_subset_filter(wlasl: Path) -> None:
+    (wlasl / "classes.txt").write_text("0\tbook\n1\tlosear\n2\tdrink\n")
+    (wlasl / "nslt.json").write_text(json.dumps({"1": {}, "5": {}, "99": {}}))
+    index = read_wlasl(
+        wlasl / "index.json", wlasl / "videos", wlasl / "classes.txt", "train", wlasl / "nslt.json"
+    )
+    assert [clip.id for clip in index.clips] == ["1", "5"]
+    assert any("'losear' is 'lose'" in note for note in index.notes)
+    assert any("99" in note for note in index.notes)
+
+
+def test_a_short_class_list_keeps_only_its_glosses(wlasl: Path) -> None:
+    (wlasl / "classes.txt").write_text("lose\nnothing\n")
+    index = read_wlasl(wlasl / "index.json", wlasl / "videos", wlasl / "classes.txt")
+    assert {clip.gloss for clip in index.clips + index.missing} == {"lose"}
+    assert any("'nothing' is not in the json" in note for note in index.notes)
+
+
+@pytest.mark.parametrize(
+    ("entries", "message"),
+    [
+        ({"1": {}}, "--subset"),
+        ([{"gloss": "a"}], "instances"),
+        ([{"instances": []}], "gloss"),
+        ([{"gloss": "a", "instances": [instance("1", "dev")]}], "split 'dev'"),
+        ([{"gloss": "a", "instances": [instance("1", frame_start="2")]}], "frame range"),
+        ([{"gloss": "a", "instances": [instance("1"), instance("1")]}], "twice"),
+        ([{"gloss": "a", "instances": [instance("a\0b")]}], "video_id"),
+        ([{"gloss": "a", "instances": [instance("zzz")]}], "none of the 1 videos"),
+    ],
+)
+def test_a_wrong_json_is_refused_with_the_reason(tmp_path: Path, entries: Any, message: str) -> None:
+    (tmp_path / "index.json").write_text(json.dumps(entries))
+    (tmp_path / "1.mp4").write_bytes(b"x")
+    with pytest.raises(IndexFileError, match=message):
+        read_wlasl(tmp_path / "index.json", tmp_path)
+
+
+@pytest.mark.parametrize("video_id", ["../secret", "/etc/secret", "sub/1"])
+def test_an_id_cannot_leave_the_video_folder(tmp_path: Path, video_id: str) -> None:
+    (tmp_path / "videos" / "sub").mkdir(parents=True)
+    for place in ("secret.mp4", "videos/ok.mp4", "videos/sub/1.mp4"):
+        (tmp_path / place).write_bytes(b"x")
+    entries = [{"gloss": "a", "instances": [instance("ok"), instance(video_id)]}]
+    (tmp_path / "index.json").write_text(json.dumps(entries))
+    index = read_wlasl(tmp_path / "index.json", tmp_path / "videos")
+    assert [clip.id for clip in index.clips] == ["ok"]
+    assert [clip.id for clip in index.missing] == [video_id]
+
+
+def test_csv_paths_are_relative_to_the_csv(tmp_path: Path) -> None:
+    (tmp_path / "v").mkdir()
+    (tmp_path / "v" / "a.mp4").write_bytes(b"x")
+    (tmp_path / "mine.csv").write_text(
+        "path,gloss,split,signer\nv/a.mp4,hello,train,anna\nv/b.mp4,hello,test,ben\n"
+    )
+    index = read_index(tmp_path / "mine.csv")
+    (clip,) = index.clips
+    assert (clip.id, clip.gloss, clip.split, clip.signer) == ("v/a.mp4", "hello", "train", "anna")
+    assert [clip.split for clip in index.missing] == ["test"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("file,gloss\na.mp4,x\n", "columns path and gloss"),
+        ("path,gloss\na.mp4,\n", "line 2"),
+        ("path,gloss,split\na.mp4,x,dev\n", "'dev'"),
+        ("path,gloss\na.mp4,x\na.mp4,y\n", "twice"),
+        ("path,gloss,frame_start\na.mp4,x,one\n", "whole numbers"),
+    ],
+)
+def test_a_wrong_csv_is_refused_with_the_line(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "mine.csv").write_text(text)
+    with pytest.raises(IndexFileError, match=message):
+        read_index(tmp_path / "mine.csv")
+
+
+def test_a_folder_per_gloss_is_divided(tmp_path: Path) -> None:
+    for gloss in ("hello", "thanks"):
+        (tmp_path / gloss).mkdir()
+        for take in range(6):
+            (tmp_path / gloss / f"{take}.mp4").write_bytes(b"x")
+    index = read_index(tmp_path)
+    assert len(index.clips) == 12
+    assert [clip.id for clip in index.clips if clip.split == "val"] == ["hello/4.mp4", "thanks/4.mp4"]
+    assert len(read_index(tmp_path, split="train").clips) == 10
+    assert any("val" in note for note in index.notes)
+
+
+def test_a_folder_may_hold_its_splits(tmp_path: Path) -> None:
+    for place in ("train/hello", "test/hello"):
+        (tmp_path / place).mkdir(parents=True)
+        (tmp_path / place / "a.webm").write_bytes(b"x")
+    assert {(clip.id, clip.split) for clip in read_index(tmp_path).clips} == {
+        ("train/hello/a.webm", "train"),
+        ("test/hello/a.webm", "test"),
+    }
+
+
+def test_an_empty_folder_says_what_is_expected(tmp_path: Path) -> None:
+    with pytest.raises(IndexFileError, match="one folder per gloss"):
+        read_index(tmp_path)
+    with pytest.raises(IndexFileError, match="neither"):
+        read_index(tmp_path / "nowhere")
+
+
+def test_class_list_errors(tmp_path: Path) -> None:
+    (tmp_path / "empty.txt").write_text("\n")
+    with pytest.raises(IndexFileError, match="empty"):
+        read_class_list(tmp_path / "empty.txt")
+    with pytest.raises(IndexFileError, match="cannot be read"):
+        read_class_list(tmp_path / "none.txt")
+
+
+def test_the_real_wlasl_index(data_dir: Path) -> None:
+    wlasl = data_dir / "wlasl"
+    index = read_wlasl(wlasl / "WLASL_v0.3.json", wlasl / "videos", wlasl / "wlasl_class_list.txt")
+    assert index.coverage().per_split == {
+        "train": (14289, 671, 13618),
+        "val": (3916, 147, 3769),
+        "test": (2878, 0, 2878),
+    }
+    small = read_wlasl(wlasl / "WLASL_v0.3.json", wlasl / "videos", subset=wlasl / "nslt_100.json")
+    assert (len(small.clips), len(small.missing)) == (818, 1220)

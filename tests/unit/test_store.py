@@ -1,0 +1,187 @@
+"""The feature store: what is written is read, and nothing that can happen to its files poisons it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from toolkit.clips import Clip
+from toolkit.errors import StoreError, StoreLockedError, StoreMismatchError
+from toolkit.store import FeatureStore, StoreSpec, StoreWriter
+
+SPEC = StoreSpec("pose", (3, 4), 2, "body", {"backend": "test", "weights": "abc"})
+
+
+def clip(folder: Path, name: str, **labels: str) -> Clip:
+    path = folder / f"{name}.mp4"
+    if not path.exists():
+        path.write_bytes(f"video {name}".encode())
+    given = {"gloss": "book", "split": "train", "signer": "1"} | labels
+    return Clip(name, given["gloss"], given["split"], given["signer"], path)
+
+
+def values(seed: int) -> NDArray[np.float32]:
+    array = np.random.default_rng(seed).random(SPEC.record_shape, dtype=np.float32)
+    array[0, 0] = np.nan
+    return array
+
+
+def fill(folder: Path, names: str, spec: StoreSpec = SPEC) -> Path:
+    with StoreWriter(folder / "store", spec) as store:
+        for name in names:
+            store.append(clip(folder, name), values(ord(name)), {"detection_rate": 0.5})
+    return folder / "store"
+
+
+def test_records_come_back_as_they_went_in(tmp_path: Path) -> None:
+    with StoreWriter(tmp_path / "store", SPEC) as writer:
+        writer.append(clip(tmp_path, "b", gloss="漢字", split="val"), values(1), {"detection_rate": 0.123456})
+        writer.fail(clip(tmp_path, "c"), "c.mp4 is broken")
+        writer.append(clip(tmp_path, "a"), values(2), {})
+    store = FeatureStore.open(tmp_path / "store")
+    assert store.spec == SPEC
+    assert store.ids == ("a", "b") and list(store) == ["a", "b"] and len(store) == 2 and "c" not in store
+    assert store.failures == {"c": "c.mp4 is broken"}
+    np.testing.assert_array_equal(store["b"], values(1))
+    np.testing.assert_array_equal(store.load(["b", "a"]), np.stack([values(1), values(2)]))
+    assert (store.records[1].gloss, store.records[1].split, store.records[1].source) == (
+        "漢字",
+        "val",
+        "b.mp4",
+    )
+    assert store.records[1].quality == {"detection_rate": 0.1235}
+    assert store.load([]).shape == (0, *SPEC.record_shape)
+
+
+def test_half_precision_halves_the_disk(tmp_path: Path) -> None:
+    half = StoreSpec(SPEC.mode, SPEC.item_shape, SPEC.num_frames, SPEC.layout, SPEC.extractor, "float16")
+    store = FeatureStore.open(fill(tmp_path, "ab", half))
+    assert (tmp_path / "store" / "data.bin").stat().st_size == 2 * SPEC.record_bytes // 2
+    assert store["a"].dtype == np.float32
+    np.testing.assert_allclose(store["a"], values(ord("a")), atol=5e-4)
+
+
+def test_a_writer_continues_and_knows_what_is_done(tmp_path: Path) -> None:
+    fill(tmp_path, "ab")
+    with StoreWriter(tmp_path / "store", SPEC) as store:
+        assert store.holds(clip(tmp_path, "a")) and not store.holds(clip(tmp_path, "c"))
+        store.append(clip(tmp_path, "c"), values(99), {})
+    assert FeatureStore.open(tmp_path / "store").ids == ("a", "b", "c")
+
+
+def test_a_changed_video_is_not_held_but_a_copied_one_is(tmp_path: Path) -> None:
+    fill(tmp_path, "ab")
+    same, other = clip(tmp_path, "a"), clip(tmp_path, "b")
+    same.path.write_bytes(same.path.read_bytes())  # same content, new time
+    other.path.write_bytes(b"VIDEO b")
+    with StoreWriter(tmp_path / "store", SPEC) as store:
+        assert store.holds(same) and not store.holds(other)
+        store.append(other, values(5), {})
+    np.testing.assert_array_equal(FeatureStore.open(tmp_path / "store")["b"], values(5))
+
+
+def test_a_changed_label_is_noted_without_a_new_record(tmp_path: Path) -> None:
+    folder = fill(tmp_path, "a")
+    size = (folder / "data.bin").stat().st_size
+    with StoreWriter(folder, SPEC) as store:
+        assert store.holds(clip(tmp_path, "a", gloss="drink"))
+    assert FeatureStore.open(folder).records[0].gloss == "drink"
+    assert (folder / "data.bin").stat().st_size == size
+
+
+def test_failures_are_remembered_until_they_are_forgotten(tmp_path: Path) -> None:
+    with StoreWriter(tmp_path / "store", SPEC) as store:
+        store.fail(clip(tmp_path, "a"), "broken")
+    with StoreWriter(tmp_path / "store", SPEC) as store:
+        assert store.holds(clip(tmp_path, "a")) and store.failures == {"a": "broken"}
+        store.forget_failures()
+        assert not store.holds(clip(tmp_path, "a"))
+
+
+def test_another_command_is_refused_with_both_sides(tmp_path: Path) -> None:
+    fill(tmp_path, "a")
+    other = StoreSpec("pose", (3, 4), 8, "body", {"backend": "other", "weights": "abc"})
+    with pytest.raises(
+        StoreMismatchError, match=r"num_frames: the store has 2, this command gives 8.*|.*other.*"
+    ):
+        StoreWriter(tmp_path / "store", other)
+    assert FeatureStore.open(tmp_path / "store").ids == ("a",)
+
+
+def test_two_writers_cannot_meet(tmp_path: Path) -> None:
+    with StoreWriter(tmp_path / "store", SPEC):
+        with pytest.raises(StoreLockedError, match="process"):
+            StoreWriter(tmp_path / "store", SPEC)
+        assert FeatureStore.open(tmp_path / "store").ids == ()
+    StoreWriter(tmp_path / "store", SPEC).close()
+
+
+def test_a_wrong_shape_is_refused(tmp_path: Path) -> None:
+    with StoreWriter(tmp_path / "store", SPEC) as store, pytest.raises(StoreError, match="do not fit"):
+        store.append(clip(tmp_path, "a"), np.zeros((3, 3, 4), np.float32), {})
+
+
+def test_no_store_and_a_damaged_description_are_named(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="toolkit extract"):
+        FeatureStore.open(tmp_path)
+    fill(tmp_path, "a")
+    spec_file = tmp_path / "store" / "store.json"
+    spec_file.write_text(json.dumps(json.loads(spec_file.read_text()) | {"version": 99}))
+    with pytest.raises(StoreError, match="format 99"):
+        FeatureStore.open(tmp_path / "store")
+    spec_file.write_text("{")
+    with pytest.raises(StoreError, match="damaged"):
+        FeatureStore.open(tmp_path / "store")
+
+
+@pytest.mark.parametrize("torn", ["data.bin", "index.jsonl", "both"])
+def test_cut_anywhere_the_store_reads_and_continues(tmp_path: Path, torn: str) -> None:
+    """A crash may leave any prefix of either file: what is whole is kept, and the rest can be made again."""
+    whole = fill(tmp_path, "abc")
+    data, index = (whole / "data.bin").read_bytes(), (whole / "index.jsonl").read_bytes()
+    files = {"data.bin": data, "index.jsonl": index}
+    cut_names = list(files) if torn == "both" else [torn]
+    longest = max(len(files[name]) for name in cut_names)
+    for cut in [*range(0, longest, 17), *range(longest - 30, longest + 1)]:
+        for name, content in files.items():
+            (whole / name).write_bytes(content[:cut] if name in cut_names else content)
+        before = FeatureStore.open(whole)
+        assert set(before.ids) <= {"a", "b", "c"}
+        with StoreWriter(whole, SPEC) as store:
+            for name in "abc":
+                if not store.holds(clip(tmp_path, name)):
+                    store.append(clip(tmp_path, name), values(ord(name)), {"detection_rate": 0.5})
+        after = FeatureStore.open(whole)
+        assert after.ids == ("a", "b", "c") and after.damaged() == []
+        np.testing.assert_array_equal(after.load("abc"), np.stack([values(ord(name)) for name in "abc"]))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from(["data.bin", "index.jsonl"]), st.integers(0, 10_000), st.integers(1, 255))
+def test_any_flipped_byte_is_noticed_and_repaired(
+    tmp_path_factory: pytest.TempPathFactory, name: str, place: int, flip: int
+) -> None:
+    folder = tmp_path_factory.mktemp("flip")
+    store_dir = fill(folder, "abc")
+    content = bytearray((store_dir / name).read_bytes())
+    content[place % len(content)] ^= flip
+    (store_dir / name).write_bytes(content)
+    try:
+        read = FeatureStore.open(store_dir).load("abc")
+    except (StoreError, KeyError):  # damaged, or a last line without its end: that clip is not there
+        read = None
+    if read is not None:
+        np.testing.assert_array_equal(read, np.stack([values(ord(name)) for name in "abc"]))
+    with StoreWriter(store_dir, SPEC) as store:
+        for letter in "abc":
+            if not store.holds(clip(folder, letter)):
+                store.append(clip(folder, letter), values(ord(letter)), {"detection_rate": 0.5})
+    repaired = FeatureStore.open(store_dir)
+    np.testing.assert_array_equal(repaired.load("abc"), np.stack([values(ord(letter)) for letter in "abc"]))
+    assert [record.gloss for record in repaired.records] == ["book"] * 3
