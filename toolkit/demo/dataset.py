@@ -31,8 +31,8 @@ JSON_NAME, VIDEO_FOLDER, CLASS_LIST_NAME, JOINTS_NAME = (
     "class_list.txt",
     "joints.npz",
 )
-MIN_SIGNERS = 3
-"""One each for training, validation and test."""
+MIN_SIGNERS = 4
+"""One each for validation and test, two for training: a right-handed and a left-handed one."""
 BOX_MARGIN = 0.05
 """How far the signer's box reaches beyond the outermost joints, as a fraction of the image width."""
 CLIPS_WORTH_A_PROCESS = 24

@@ -102,7 +102,9 @@ def paint_head(looks: Looks, eyes_open: bool) -> Sprite:
         wrap = smooth_curve(
             [*_HAIRLINE[:7], (0.42, -0.7), (0.3, -0.4), (0, -0.25), (-0.3, -0.4), (-0.42, -0.7)]
         )
-        opening = face * (0.86, 0.86) + (0, -0.15)
+        opening = face * 0.86 + (0, -0.15)
+        nearest = int(np.argmin(np.linalg.norm(opening - wrap[0], axis=1)))
+        opening = np.roll(opening, -nearest, axis=0)  # so that the cut from rim to rim is short
         rim = np.concatenate([wrap, wrap[:1], opening[:1], opening[::-1]])  # one outline with a hole
         paper.fill(rim, looks.accent, 0.1)
         paper.fill(

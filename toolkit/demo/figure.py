@@ -55,6 +55,7 @@ def paint_torso(looks: Looks) -> Sprite:
             (side * (x - 0.04), top + 0.3),
         ]
         paper.fill(smooth_curve(fold), tint(looks.shirt, 0.75), inside=garment, opacity=0.4)
+    front = np.array([(-1, -0.17), (1, -0.17), (1, 1), (-1, 1)])  # above it is the neck itself
     if looks.pattern == "collar":
         opening = smooth_curve([(-0.2, -0.12), (0.2, -0.12), (0.08, 0.2), (0, 0.34), (-0.08, 0.2)])
     else:
@@ -62,8 +63,8 @@ def paint_torso(looks: Looks) -> Sprite:
         opening = smooth_curve(
             [(-0.27, -0.17), (0, -0.24), (0.27, -0.17), (0.15, low - 0.08), (0, low), (-0.15, low - 0.08)]
         )
-        paper.fill(opening * 1.16, tint(looks.shirt, 0.8), 0.05)
-    paper.fill(opening, tint(looks.skin, NECK_SHADE))
+        paper.fill(opening * 1.16, tint(looks.shirt, 0.8), 0.05, inside=front)
+    paper.fill(opening, tint(looks.skin, NECK_SHADE), inside=front)
     _paint_collar(paper, looks)
     return paper.finish()
 
