@@ -24,6 +24,15 @@ from toolkit.weights import SHA256, weights_path
 AGREEMENT = 1e-4
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_torch_thread() -> Iterator[None]:
+    """Spinning OpenMP threads make torch several times slower on a busy machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="module", params=[128, 1280])
 def backends(request: pytest.FixtureRequest) -> Iterator[list[Extractor]]:
     made = [
