@@ -26,6 +26,8 @@ _Item = TypeVar("_Item")
 def real_clips(run_dir: Path, info: RunInfo, store: Path | None = None) -> Iterator[NDArray[Any]]:
     """Batches (N, T, *item_shape) of validation clips of the run's glosses, or of training clips if none.
 
+    What is wrong with them is found at once; their values are read batch by batch.
+
     store: where the run's feature store is now, if it was moved since training; not for mode video.
 
     Raises:
@@ -55,15 +57,14 @@ def _stored(path: Path, settings: Settings, info: RunInfo) -> Iterator[NDArray[A
         )
     chosen = _validated([record for record in store.records if record.gloss in info.glosses], settings)
     ids = [record.id for record in _spread(chosen, MAX_CLIPS)]
-    for start in range(0, len(ids), BATCH):
-        yield store.load(ids[start : start + BATCH])
+    return (store.load(ids[start : start + BATCH]) for start in range(0, len(ids), BATCH))
 
 
 def _videos(settings: Settings, info: RunInfo) -> Iterator[NDArray[Any]]:
     chosen = _validated([clip for clip in _indexed(settings) if clip.gloss in info.glosses], settings)
     clips = VideoClips(_spread(chosen, MAX_VIDEOS), info.spec.num_frames, info.glosses)
-    for start in range(0, len(clips), VIDEO_BATCH):
-        yield clips.batch(range(start, min(start + VIDEO_BATCH, len(clips))))
+    starts = range(0, len(clips), VIDEO_BATCH)
+    return (clips.batch(range(start, min(start + VIDEO_BATCH, len(clips)))) for start in starts)
 
 
 def _indexed(settings: Settings) -> Sequence[Clip]:
