@@ -46,9 +46,9 @@ class LabelledClips(Protocol):
 class StoreClips:
     """The clips of some splits of a feature store, in RAM.
 
-    glosses: the label order; None takes the sorted glosses of these clips, and leaves out clips in which
-    nothing at all was found (they teach nothing). With glosses given, as for validation, such clips stay:
-    they count as mistakes; clips of other glosses are left out and counted.
+    glosses: the label order; None takes the sorted glosses of these clips (the first max_glosses of them), and
+    leaves out clips in which nothing at all was found (they teach nothing). With glosses given, as for
+    validation, such clips stay: they count as mistakes; clips of other glosses are left out and counted.
 
     Raises:
         ConfigError: num_frames is larger than the store's.
@@ -61,6 +61,7 @@ class StoreClips:
         splits: Sequence[str],
         num_frames: int | None = None,
         glosses: tuple[str, ...] | None = None,
+        max_glosses: int | None = None,
     ) -> None:
         stored = store.spec.num_frames
         self.num_frames = stored if num_frames is None else num_frames
@@ -72,18 +73,19 @@ class StoreClips:
             )
         chosen = [record for record in store.records if record.split in splits]
         self.skipped: dict[str, int] = {}
+        training = glosses is None
         if glosses is None:
-            values = store.load([record.id for record in chosen])
-            empty: NDArray[np.bool_] = np.isnan(values.reshape(len(chosen), -1)).all(axis=1)
-            _count(self.skipped, "nothing was found in any frame", int(empty.sum()))
-            chosen = [record for record, nothing in zip(chosen, empty.tolist(), strict=True) if not nothing]
-            values = values[~empty]
-            glosses = tuple(sorted({record.gloss for record in chosen}))
-        else:
-            known = [record for record in chosen if record.gloss in glosses]
+            glosses = tuple(sorted({record.gloss for record in chosen})[:max_glosses])
+        known = [record for record in chosen if record.gloss in glosses]
+        if not training:
             _count(self.skipped, "gloss is not among the trained ones", len(chosen) - len(known))
-            chosen = known
-            values = store.load([record.id for record in chosen])
+        chosen, values = known, store.load([record.id for record in known])
+        if training:
+            seen = [bool(np.isfinite(clip).any()) for clip in values]
+            _count(self.skipped, "nothing was found in any frame", seen.count(False))
+            chosen = [record for record, anything in zip(known, seen, strict=True) if anything]
+            values = values[seen]
+            glosses = tuple(sorted({record.gloss for record in chosen}))
         if not chosen:
             there = ", ".join(sorted({record.split or "(none)" for record in store.records})) or "no clips"
             raise TrainingError(

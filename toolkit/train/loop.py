@@ -45,12 +45,12 @@ class Trainer:
     """Trains one model in one run directory.
 
     val None: there is nothing to choose by, so the best epoch is the last one. extractor: the store's
-    fingerprint; facts: what the checkpoint should say about its training. resume: continue from
-    last.safetensors. Metrics of a checkpoint: val_top1, val_top5 (fractions), val_loss, n_val, and
-    val_top1_interval (95 %, Wilson); None without validation clips.
+    fingerprint; facts: what the checkpoint should say about its training, with facts["clips"] naming the very
+    clips. resume: continue from last.safetensors, on the same clips only. Metrics of a checkpoint: val_top1,
+    val_top5 (fractions), val_loss, n_val, val_top1_interval (95 %, Wilson); None without validation clips.
 
     Raises:
-        TrainingError: the loss is not finite; names epoch and batch.
+        TrainingError: the loss is not finite (names epoch and batch), or resume with other clips.
         ConfigError: resume without a checkpoint.
     """
 
@@ -173,6 +173,13 @@ class Trainer:
 
     def _continue(self) -> None:
         info, weights, resume = read_checkpoint(self.run_dir, "last")
+        if (info.spec, info.glosses, info.extractor) != (self.spec, self.train.glosses, self.extractor) or (
+            info.training["clips"] != self.facts["clips"]
+        ):
+            raise TrainingError(
+                f"{self.run_dir} cannot be continued: its clips were {info.training['clips']}, the store or index "
+                f"now gives {self.facts['clips']} (number and hash of ids and labels). Start a new run"
+            )
         raw = {
             name.removeprefix("raw."): tensor for name, tensor in resume.items() if name.startswith("raw.")
         }

@@ -1,0 +1,181 @@
+"""Say how good a run or an exported model is on the clips of one split: top-1 and top-5, each with n and a 95 %
+interval, a table per gloss, and a confusion picture.
+
+RUN_OR_MODEL is a run folder of `toolkit train` (its best checkpoint, or --checkpoint last) or an .onnx file of
+`toolkit export`, which needs no torch. Clips come from the store that the run was trained on, or from
+--pose_dir / --feature_dir. Clips of glosses that the model never learnt are left out and counted.
+
+examples:
+  toolkit evaluate runs/pose --split val
+  toolkit evaluate model.onnx --split test --pose_dir dataset/poses --output_dir report
+
+--json prints as the last line {"top1", "top5", "n", "interval", "top5_interval"}, all fractions but n.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from toolkit.cli.flags import Parser
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from toolkit.train.dataset import LabelledClips
+    from toolkit.train.report import Evaluation
+
+SUMMARY = "measure a run or model on the clips of a split"
+WORST = 10  # glosses shown on the terminal; the others stand in the files
+ONNX_BATCH = 16
+
+
+def add_flags(parser: Parser) -> None:
+    parser.add_argument("model", type=Path, metavar="RUN_OR_MODEL", help="a run folder or an .onnx file")
+    parser.flag("split", default="test", help="which clips (default: test)")
+    parser.flag(
+        "checkpoint", choices=["best", "last"], default="best", help="of a run folder (default: best)"
+    )
+    parser.flag("pose_dir", type=Path, metavar="STORE", help="where the extracted poses are")
+    parser.flag("feature_dir", type=Path, metavar="STORE", help="where the extracted features are")
+    parser.flag("json_path", type=Path, metavar="FILE", help="WLASL index (video mode)")
+    parser.flag("video_dir", type=Path, metavar="DIR", help="its videos (video mode)")
+    parser.flag("index", type=Path, metavar="CSV|DIR", help="your own recordings (video mode)")
+    parser.flag("override", action="store_true", help="accept a store made by another extractor")
+    parser.flag(
+        "output_dir", type=Path, metavar="DIR", help="for the reports (default: the run, or beside the model)"
+    )
+    parser.json_flag()
+
+
+def run(args: argparse.Namespace) -> int:
+    # Read when torch's OpenMP starts: spinning threads make two threads slower than one under any load.
+    os.environ.setdefault("GOMP_SPINCOUNT", "0")
+    from toolkit.errors import require
+
+    require("matplotlib", "train")
+    from toolkit.train.report import evaluate_logits, summary, write_report
+
+    if args.model.suffix == ".onnx":
+        clips, logits = _with_onnx(args)
+        folder, name = args.model.parent, args.model.name
+    else:
+        require("torch", "train")
+        clips, logits = _with_run(args)
+        folder, name = args.model, str(args.model)
+    for reason, count in clips.skipped.items():
+        print(f"{count} clips skipped: {reason}", file=sys.stderr)
+    evaluation = evaluate_logits(logits, clips.labels, clips.glosses)
+    _print_tables(evaluation, f"{name} on split {args.split}")
+    for path in write_report(
+        evaluation, args.output_dir or folder, args.split, f"{name}, split {args.split}"
+    ):
+        print(f"wrote {path}", file=sys.stderr)
+    if args.json:
+        import json
+
+        print(json.dumps(summary(evaluation)))
+    return 0
+
+
+def _with_onnx(args: argparse.Namespace) -> tuple[LabelledClips, NDArray[np.float32]]:
+    import numpy as np
+
+    from toolkit.errors import ConfigError
+    from toolkit.recognizer import Recognizer
+    from toolkit.train.dataset import StoreClips, open_store
+
+    with Recognizer.load(args.model, override=args.override) as recognizer:
+        metadata = recognizer.metadata
+        clips: LabelledClips
+        if metadata.mode == "video":
+            clips = _videos(_index_of(args), args.split, metadata.num_frames, metadata.glosses)
+        else:
+            path = _store_flag(args, metadata.mode)
+            if path is None:
+                flag = "--pose_dir" if metadata.mode == "pose" else "--feature_dir"
+                raise ConfigError(f"{args.model} does not know where clips are: give their store with {flag}")
+            store = open_store(path, metadata.mode)
+            recognizer.check_extractor(store.spec.extractor)
+            clips = StoreClips(store, [args.split], metadata.num_frames, metadata.glosses)
+        chunks = [range(at, min(at + ONNX_BATCH, len(clips))) for at in range(0, len(clips), ONNX_BATCH)]
+        return clips, np.concatenate([recognizer.logits(clips.batch(chunk)) for chunk in chunks])
+
+
+def _with_run(args: argparse.Namespace) -> tuple[LabelledClips, NDArray[np.float32]]:
+    from toolkit.config import load_settings
+    from toolkit.errors import StoreMismatchError
+    from toolkit.train.checkpoint import load_run
+    from toolkit.train.dataset import StoreClips, open_store
+    from toolkit.train.loop import compute_logits
+    from toolkit.train.prepare import indexed_clips
+
+    model, info = load_run(args.model, args.checkpoint)
+    settings, spec = load_settings(args.model / "config.yaml"), info.spec
+    clips: LabelledClips
+    if spec.mode == "video":
+        named = args.json_path is not None or args.index is not None
+        found = _index_of(args) if named else indexed_clips(settings)
+        clips = _videos(found, args.split, spec.num_frames, info.glosses)
+    else:
+        path = _store_flag(args, spec.mode) or settings.store_dir
+        store = open_store(path, spec.mode)
+        if store.spec.extractor != info.extractor and not args.override:
+            raise StoreMismatchError(
+                f"{path} was made by another extractor than the clips that {args.model} was trained on: "
+                f"{store.spec.extractor}, not {info.extractor}. Name the right store, or add --override"
+            )
+        clips = StoreClips(store, [args.split], spec.num_frames, info.glosses)
+    return clips, compute_logits(model, clips)
+
+
+def _store_flag(args: argparse.Namespace, mode: str) -> Path | None:
+    """The store that a flag names, or None; a flag of the other mode is an error."""
+    from toolkit.errors import ConfigError
+
+    right, wrong = ("pose_dir", "feature_dir") if mode == "pose" else ("feature_dir", "pose_dir")
+    if getattr(args, wrong) is not None:
+        raise ConfigError(f"--{wrong} is given, but {args.model} works on {mode}: give --{right}")
+    path: Path | None = getattr(args, right)
+    return path
+
+
+def _index_of(args: argparse.Namespace) -> Any:
+    from toolkit.clips import read_index, read_wlasl
+    from toolkit.errors import ConfigError
+
+    if args.index is not None:
+        return read_index(args.index).clips
+    if args.json_path is None or args.video_dir is None:
+        raise ConfigError(f"{args.model} works on videos: give --json_path and --video_dir, or --index")
+    return read_wlasl(args.json_path, args.video_dir).clips
+
+
+def _videos(found: Any, split: str, num_frames: int, glosses: tuple[str, ...]) -> LabelledClips:
+    from toolkit.train.dataset import VideoClips
+
+    return VideoClips([clip for clip in found if clip.split == split], num_frames, glosses)
+
+
+def _print_tables(evaluation: Evaluation, title: str) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    figures = Table("figure", "%", "95 % interval", "n", title=title)
+    for name, value, (low, high) in (
+        ("top-1", evaluation.top1, evaluation.top1_interval),
+        ("top-5", evaluation.top5, evaluation.top5_interval),
+    ):
+        figures.add_row(name, f"{100 * value:.1f}", f"{100 * low:.1f} to {100 * high:.1f}", str(evaluation.n))
+    Console().print(figures)
+    worst = Table("gloss", "clips", "correct", "mistaken for", title="glosses with the most to gain")
+    for score in evaluation.worst(WORST):
+        gloss, mistaken = Text(evaluation.glosses[score.label]), Text(evaluation.mistaken_for(score.label))
+        worst.add_row(gloss, str(score.n), str(score.correct), mistaken)
+    if worst.row_count:
+        Console().print(worst)

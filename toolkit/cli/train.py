@@ -1,0 +1,207 @@
+"""Train the recogniser on extracted poses or features, or on videos decoded while training.
+
+Settings come from a YAML file (the guide's keys: model, efficiency; further sections: data, training,
+augmentation) and can be changed one by one with flags or --set. Everything a run makes lies in one folder:
+config.yaml, best and last checkpoint, log.jsonl, curves.png.
+
+examples:
+  toolkit train --config configs/small_config.yaml --epochs 50
+  toolkit train --config configs/small_config.yaml --pose_dir dataset/poses --batch_size 2 --num_frames 8
+  toolkit train --input_type features --feature_dir dataset/features
+  toolkit train --set training.learning_rate=5e-4 --set augmentation.enabled=false
+  toolkit train --resume --output_dir runs/pose            continue after Ctrl-C, with the run's own settings
+
+--json prints as the last line {"run", "mode", "epochs", "best_epoch", "val_top1", "val_top5", "n_val",
+"parameters", "skipped", "seconds", "peak_rss_mib"}; top1 and top5 are fractions, null without validation clips.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from toolkit.cli.flags import Parser
+
+if TYPE_CHECKING:
+    from toolkit.config import Settings
+
+SUMMARY = "train a recogniser on extracted poses, features, or videos"
+
+SETTING_OF = {
+    "epochs": "training.epochs",
+    "batch_size": "training.batch_size",
+    "learning_rate": "training.learning_rate",
+    "seed": "training.seed",
+    "num_threads": "training.num_threads",
+    "num_frames": "data.num_frames",
+    "pose_dir": "efficiency.pose_dir",
+    "feature_dir": "efficiency.feature_dir",
+    "json_path": "data.json_path",
+    "video_dir": "data.video_dir",
+    "class_list": "data.class_list",
+    "index": "data.index",
+}
+"""Flag -> the setting that it changes."""
+MAY_CHANGE = ("training.epochs", "training.num_threads", "data.decode_threads", "efficiency.pose_dir",
+              "efficiency.feature_dir")  # fmt: skip
+"""What a resumed run may have different: none of it changes what was learnt so far."""
+
+
+def add_flags(parser: Parser) -> None:
+    parser.flag("config", type=Path, metavar="FILE", help="YAML settings, e.g. configs/small_config.yaml")
+    parser.flag("epochs", type=int, metavar="N")
+    parser.flag("batch_size", type=int, metavar="N")
+    parser.flag("num_frames", type=int, metavar="N", help="frames per clip (default: all that the store has)")
+    parser.flag("learning_rate", type=float, metavar="RATE")
+    parser.flag("seed", type=int, metavar="N")
+    parser.flag("num_threads", type=int, metavar="N", help="CPU threads for the network")
+    parser.flag(
+        "input_type", choices=["pose", "features", "video"], help="sets the config's three mode keys at once"
+    )
+    parser.flag("pose_dir", metavar="STORE", help="where `toolkit extract --mode pose` wrote")
+    parser.flag("feature_dir", metavar="STORE", help="where `toolkit extract --mode features` wrote")
+    parser.flag(
+        "json_path", metavar="FILE", help="WLASL index: needed for videos, else to count skipped clips"
+    )
+    parser.flag("video_dir", metavar="DIR", help="its videos")
+    parser.flag("class_list", metavar="FILE", help="keep only these glosses of the index")
+    parser.flag("index", metavar="CSV|DIR", help="your own recordings instead of --json_path")
+    parser.flag("set", action="append", default=[], metavar="KEY.SUB=VALUE", help="change any setting")
+    parser.flag("output_dir", type=Path, metavar="DIR", help="the run's folder (default: a new one in runs/)")
+    parser.flag("resume", action="store_true", help="continue the run in --output_dir")
+    parser.json_flag()
+
+
+def run(args: argparse.Namespace) -> int:
+    # Read when torch's OpenMP starts: spinning threads make two threads slower than one under any load.
+    os.environ.setdefault("GOMP_SPINCOUNT", "0")
+    from toolkit.errors import ConfigError, require
+
+    for module in ("torch", "safetensors", "pydantic", "yaml", "matplotlib"):
+        require(module, "train")
+    from toolkit.config import load_settings
+
+    overrides = _overrides(args)
+    if args.resume:
+        run_dir, settings = _resumed(args, overrides)
+    else:
+        settings = load_settings(args.config, overrides)
+        run_dir = args.output_dir or _new_run(settings.mode)
+        if (run_dir / "last.safetensors").exists():
+            raise ConfigError(
+                f"{run_dir} already holds a run: add --resume to continue it, or give another --output_dir"
+            )
+    run_dir.mkdir(parents=True, exist_ok=True)
+    result = _train(settings, run_dir, args.resume)
+    if result is None:
+        return 130
+    if args.json:
+        import json
+
+        print(json.dumps(result))
+    return 0
+
+
+def _train(settings: Settings, run_dir: Path, resume: bool) -> dict[str, Any] | None:
+    """The summary of the finished run; None when it was stopped with Ctrl-C."""
+    import time
+
+    import torch
+
+    from toolkit.cli.train_progress import EpochProgress, print_summary
+    from toolkit.train.checkpoint import replace_file
+    from toolkit.train.log import peak_rss_mib
+    from toolkit.train.loop import Trainer
+    from toolkit.train.prepare import prepare
+
+    began = time.perf_counter()
+    torch.set_num_threads(settings.training.num_threads)
+    prepared = prepare(settings)
+    for note in prepared.notes:
+        print(note, file=sys.stderr)
+    spec, n_val = prepared.spec, 0 if prepared.val is None else len(prepared.val)
+    print(
+        f"{spec.mode}: {len(prepared.train)} training and {n_val} validation clips of {spec.num_classes} glosses, "
+        f"{spec.num_frames} frames each; run folder {run_dir}",
+        file=sys.stderr,
+    )
+    trainer = Trainer(
+        settings, spec, prepared.train, prepared.val, run_dir, prepared.extractor, prepared.facts, resume
+    )
+    replace_file(run_dir / "config.yaml", settings.to_yaml().encode())
+    try:
+        with EpochProgress(settings.training.epochs) as show:
+            outcome = trainer.run(show)
+    except KeyboardInterrupt:
+        if trainer.epoch:
+            how = f"Continue with: toolkit train --resume --output_dir {run_dir}"
+            print(f"\nstopped; the first {trainer.epoch} epochs are kept. {how}", file=sys.stderr)
+        else:
+            print("\nstopped before the first epoch was over; nothing is kept", file=sys.stderr)
+        return None
+    result = {
+        "run": str(run_dir),
+        "mode": spec.mode,
+        "epochs": outcome.epochs,
+        "best_epoch": outcome.best_epoch,
+        "val_top1": outcome.metrics["val_top1"],
+        "val_top5": outcome.metrics["val_top5"],
+        "n_val": n_val,
+        "parameters": outcome.parameters,
+        "skipped": sum(prepared.skipped.values()),
+        "seconds": round(time.perf_counter() - began, 2),
+        "peak_rss_mib": round(peak_rss_mib(), 1),
+    }
+    print_summary(result, outcome.metrics["val_top1_interval"])
+    return result
+
+
+def _overrides(args: argparse.Namespace) -> dict[str, Any]:
+    from toolkit.config import parse_override
+
+    overrides: dict[str, Any] = {}
+    if args.input_type is not None:
+        overrides["model.input_type"] = args.input_type
+        overrides["efficiency.use_pre_extracted"] = args.input_type != "video"
+        overrides["efficiency.use_pose"] = args.input_type == "pose"
+    overrides |= {
+        key: getattr(args, flag) for flag, key in SETTING_OF.items() if getattr(args, flag) is not None
+    }
+    return overrides | dict(parse_override(text) for text in args.set)
+
+
+def _resumed(args: argparse.Namespace, overrides: dict[str, Any]) -> tuple[Path, Settings]:
+    from toolkit.config import load_settings
+    from toolkit.errors import ConfigError
+
+    if args.output_dir is None:
+        runs = sorted(str(path.parent) for path in Path("runs").glob("*/last.safetensors"))
+        known = f"; in runs/ there is: {', '.join(runs)}" if runs else ""
+        raise ConfigError(f"--resume needs --output_dir, the folder of the run{known}")
+    old_path = args.output_dir / "config.yaml"
+    if not (args.output_dir / "last.safetensors").is_file() or not old_path.is_file():
+        raise ConfigError(f"{args.output_dir} holds no run to continue; leave --resume out to start one")
+    old = load_settings(old_path)
+    settings = load_settings(args.config or old_path, overrides)
+    before, now = _flat(old.model_dump()), _flat(settings.model_dump())
+    changed = [key for key in now if now[key] != before[key] and key not in MAY_CHANGE]
+    if changed:
+        what = "; ".join(f"{key} was {before[key]!r}, is now {now[key]!r}" for key in changed)
+        raise ConfigError(f"a resumed run keeps its settings: {what}. Leave it out, or start a new run")
+    return args.output_dir, settings
+
+
+def _flat(nested: dict[str, Any]) -> dict[str, Any]:
+    return {f"{name}.{key}": value for name, section in nested.items() for key, value in section.items()}
+
+
+def _new_run(mode: str) -> Path:
+    """runs/MODE, or the first free runs/MODE-2, -3, ..."""
+    number, path = 1, Path("runs") / mode
+    while path.exists():
+        number += 1
+        path = Path("runs") / f"{mode}-{number}"
+    return path

@@ -1,0 +1,78 @@
+"""How a training run looks while it goes (on stderr) and when it is over (on stdout)."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from toolkit.train.log import EpochRow
+
+LINES = 20  # about as many lines for a whole run where there is no terminal
+
+
+class EpochProgress:
+    """A bar with the latest figures on a terminal, some twenty plain lines elsewhere. A context manager."""
+
+    def __init__(self, epochs: int) -> None:
+        self.epochs = epochs
+        console = Console(stderr=True)
+        self._bar: Progress | None = None
+        if console.is_terminal:
+            columns = (
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeRemainingColumn(),
+                TextColumn("{task.description}"),
+            )
+            self._bar = Progress(*columns, console=console)
+
+    def __enter__(self) -> EpochProgress:
+        if self._bar is not None:
+            self._bar.start()
+            self._task = self._bar.add_task("first epoch", total=self.epochs)
+        return self
+
+    def __call__(self, row: EpochRow) -> None:
+        if self._bar is not None:
+            self._bar.update(self._task, completed=row.epoch, description=_figures(row))
+        elif row.epoch in (1, self.epochs) or row.epoch % max(1, self.epochs // LINES) == 0:
+            text = f"epoch {row.epoch}/{self.epochs}: {_figures(row)}, {row.seconds:.1f} s"
+            print(text, file=sys.stderr, flush=True)
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+
+def print_summary(result: dict[str, Any], interval: tuple[float, float] | None) -> None:
+    """The table at the end of `toolkit train`. interval: 95 % of val_top1, as fractions."""
+    table = Table(show_header=False, title="training")
+    best = f"epoch {result['best_epoch']} of {result['epochs']}"
+    table.add_row("run", result["run"])
+    table.add_row("mode", result["mode"])
+    if result["val_top1"] is None or interval is None:
+        table.add_row("best", f"{best} (nothing to validate on: the last)")
+    else:
+        low, high = (100 * limit for limit in interval)
+        table.add_row("best", best)
+        figures = f"{100 * result['val_top1']:.1f} % (95 %: {low:.1f} to {high:.1f}, n = {result['n_val']})"
+        table.add_row("validation top-1", figures)
+        table.add_row("validation top-5", f"{100 * result['val_top5']:.1f} %")
+    table.add_row("parameters", f"{result['parameters']:,}")
+    table.add_row("clips skipped", str(result["skipped"]))
+    table.add_row("time", f"{result['seconds']:.1f} s")
+    table.add_row("peak memory", f"{result['peak_rss_mib']:.0f} MiB")
+    console = Console()
+    console.print(table)
+    console.print(f"next: toolkit export {result['run']} --output model.onnx", soft_wrap=True)
+
+
+def _figures(row: EpochRow) -> str:
+    text = f"loss {row.train_loss:.3f}, train {100 * row.train_top1:.1f} %"
+    if row.val_top1 is not None:
+        text += f", val {100 * row.val_top1:.1f} %"
+    return text

@@ -1,0 +1,146 @@
+"""From settings to what training and evaluation need: clips with labels, the model's spec, where they are from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from toolkit.clips import Clip, read_index, read_wlasl
+from toolkit.errors import ConfigError, TrainingError
+from toolkit.store import FeatureStore
+from toolkit.train.dataset import LabelledClips, StoreClips, VideoClips, count_without_features, open_store
+from toolkit.train.model import ModelSpec
+from toolkit.train.settings import Settings
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Everything a Trainer takes. val is None where no clip of the validation split is there; notes: for people.
+
+    skipped: reason -> how many clips were left out, both splits together.
+    """
+
+    train: LabelledClips
+    val: LabelledClips | None
+    spec: ModelSpec
+    extractor: dict[str, str | int | float]
+    facts: dict[str, Any]
+    skipped: dict[str, int]
+    notes: tuple[str, ...]
+
+
+def prepare(settings: Settings) -> Prepared:
+    """Read the clips that the settings name.
+
+    Raises:
+        ConfigError: settings and clips contradict each other.
+        StoreError, IndexFileError: the store or index cannot be used.
+        TrainingError: there are no training clips, or of one gloss only.
+    """
+    data = settings.data
+    splits, notes = data.train_splits, []
+    if settings.mode == "video":
+        clips = indexed_clips(settings)
+        chosen = [clip for clip in clips if clip.split in splits]
+        train: LabelledClips = VideoClips(
+            chosen, data.num_frames, None, data.decode_threads, data.max_glosses
+        )
+        val_clips = [clip for clip in clips if clip.split == data.val_split and clip.gloss in train.glosses]
+        val: LabelledClips | None = None
+        if val_clips and data.val_split not in splits:
+            val = VideoClips(val_clips, data.num_frames, train.glosses, data.decode_threads)
+        extractor: dict[str, str | int | float] = {}
+        layout, skipped = "", merged(train, val)
+    else:
+        store = open_store(settings.store_dir, settings.mode)
+        train = StoreClips(store, splits, data.num_frames, max_glosses=data.max_glosses)
+        val = None
+        if data.val_split not in splits and any(
+            record.split == data.val_split and record.gloss in train.glosses for record in store.records
+        ):
+            val = StoreClips(store, [data.val_split], data.num_frames, train.glosses)
+        extractor, layout = store.spec.extractor, store.spec.layout
+        skipped = merged(train, val) | _without_features(settings, store)
+    if len(train.glosses) < 2:
+        raise TrainingError(
+            f"the training clips show only the gloss '{train.glosses[0]}'; 2 or more are needed"
+        )
+    if val is None:
+        notes.append(
+            f"no clips of split '{data.val_split}' to validate on: the last epoch counts as the best"
+        )
+    notes += [f"{count} clips skipped: {reason}" for reason, count in skipped.items()]
+    model = settings.model
+    spec = ModelSpec(
+        mode=settings.mode,
+        item_shape=train.item_shape,
+        layout=layout,
+        num_frames=train.num_frames,
+        num_classes=len(train.glosses),
+        embed_dim=model.embed_dim,
+        num_heads=model.num_heads,
+        num_layers=model.num_layers,
+        ff_dim=model.ff_dim,
+        dropout=model.dropout,
+        normalization=model.normalization,
+    )
+    facts = {
+        "train_splits": list(splits),
+        "train_clips": len(train),
+        "val_split": data.val_split,
+        "val_clips": 0 if val is None else len(val),
+        "clips": {"train": _digest(train), "val": _digest(val)},
+        "skipped": skipped,
+        "settings": settings.model_dump(mode="json", include={"model", "training", "augmentation"}),
+    }
+    return Prepared(train, val, spec, extractor, facts, skipped, tuple(notes))
+
+
+def indexed_clips(settings: Settings) -> Sequence[Clip]:
+    """The clips of the index that the settings name, of all splits, with the video file there.
+
+    Raises:
+        ConfigError: the settings name none. IndexFileError: it cannot be used.
+    """
+    data = settings.data
+    if data.index is not None:
+        return read_index(Path(data.index)).limited(data.max_videos).clips
+    if data.json_path is None or data.video_dir is None:
+        raise ConfigError("no index is named: set data.json_path and data.video_dir, or data.index")
+    class_list = None if data.class_list is None else Path(data.class_list)
+    subset = None if data.subset is None else Path(data.subset)
+    index = read_wlasl(Path(data.json_path), Path(data.video_dir), class_list, None, subset)
+    return index.limited(data.max_videos).clips
+
+
+def merged(*clips: LabelledClips | None) -> dict[str, int]:
+    """What several data sets left out, added up by reason."""
+    total: dict[str, int] = {}
+    for part in clips:
+        for reason, count in ({} if part is None else part.skipped).items():
+            total[reason] = total.get(reason, 0) + count
+    return total
+
+
+def _digest(clips: LabelledClips | None) -> str:
+    """Number of clips and a hash of their ids and glosses: the same only for the very same data set."""
+    if clips is None:
+        return "0"
+    text = json.dumps(
+        [[name, clips.glosses[label]] for name, label in zip(clips.ids, clips.labels, strict=True)]
+    )
+    return f"{len(clips)}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+
+def _without_features(settings: Settings, store: FeatureStore) -> dict[str, int]:
+    """Clips that training asks for and the store lacks; without an index, those that extraction gave up on."""
+    if settings.data.json_path is None and settings.data.index is None:
+        return {"extraction could not use the video": len(store.failures)} if store.failures else {}
+    splits = {*settings.data.train_splits, settings.data.val_split}
+    asked = [clip for clip in indexed_clips(settings) if clip.split in splits]
+    missing = count_without_features(store, asked)
+    return {"no features in the store": missing} if missing else {}

@@ -1,0 +1,141 @@
+"""What an evaluation leaves to look at: figures with their interval, a per-gloss table, a confusion picture.
+
+Takes logits and labels, whatever model made them; needs no torch.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toolkit.metrics import GlossScore, confusion, per_gloss, topk, wilson_interval
+
+NAMED_GLOSSES = 60  # more than this many cannot be read along the axes of a picture
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Figures of one model on one set of clips. Fractions in 0..1; intervals are 95 %, Wilson.
+
+    scores: one per gloss, in label order; counts: (C, C), row = true gloss, column = predicted.
+    """
+
+    top1: float
+    top5: float
+    n: int
+    top1_interval: tuple[float, float]
+    top5_interval: tuple[float, float]
+    glosses: tuple[str, ...]
+    scores: list[GlossScore]
+    counts: NDArray[np.int64]
+
+    def mistaken_for(self, label: int) -> str:
+        """The wrong answers to one gloss, most frequent first, such as "book 2, drink 1"."""
+        row = self.counts[label].copy()
+        row[label] = 0
+        order = sorted(np.flatnonzero(row), key=lambda other: (-row[other], other))
+        return ", ".join(f"{self.glosses[other]} {row[other]}" for other in order[:3])
+
+    def worst(self, limit: int) -> list[GlossScore]:
+        """The glosses with the lowest recall among those that have clips, the most clips first in a tie."""
+        shown = [score for score in self.scores if score.n and score.correct < score.n]
+        return sorted(shown, key=lambda score: (score.recall, -score.n, score.label))[:limit]
+
+
+def evaluate_logits(
+    logits: NDArray[np.float32], labels: NDArray[np.int64], glosses: tuple[str, ...]
+) -> Evaluation:
+    """logits: (N, C); labels: (N,) into glosses; N >= 1."""
+    top1, top5, n = topk(logits, labels, 1), topk(logits, labels, 5), len(labels)
+    counts = confusion(logits.argmax(1), labels, len(glosses))
+    return Evaluation(
+        top1, top5, n, wilson_interval(top1, n), wilson_interval(top5, n), glosses, per_gloss(counts), counts
+    )
+
+
+def write_report(evaluation: Evaluation, folder: Path, split: str, title: str) -> list[Path]:
+    """Write evaluation-SPLIT.json, .csv and .md (per gloss) and confusion-SPLIT.png; returns their paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / f"evaluation-{split}.{kind}" for kind in ("json", "csv", "md")]
+    paths[0].write_text(json.dumps(summary(evaluation), indent=1) + "\n", encoding="utf-8")
+    paths[1].write_text(_as_csv(evaluation), encoding="utf-8", newline="")
+    paths[2].write_text(_as_markdown(evaluation, title), encoding="utf-8")
+    picture = folder / f"confusion-{split}.png"
+    draw_confusion(evaluation, picture, title)
+    return [*paths, picture]
+
+
+def summary(evaluation: Evaluation) -> dict[str, Any]:
+    """The figures as JSON values: top1, top5 (fractions), n, interval (of top1), top5_interval."""
+    return {
+        "top1": evaluation.top1,
+        "top5": evaluation.top5,
+        "n": evaluation.n,
+        "interval": list(evaluation.top1_interval),
+        "top5_interval": list(evaluation.top5_interval),
+    }
+
+
+def draw_confusion(evaluation: Evaluation, path: Path, title: str) -> None:
+    """Rows: true gloss, as shares of its clips; columns: the answer. Glosses without clips are left out as rows."""
+    from matplotlib.figure import Figure  # Figure alone draws without a display
+
+    rows = [score.label for score in evaluation.scores if score.n]
+    shares = evaluation.counts[rows] / evaluation.counts[rows].sum(1, keepdims=True)
+    few = len(evaluation.glosses) <= NAMED_GLOSSES
+    side = 4 + 0.16 * len(evaluation.glosses) if few else 11
+    figure = Figure(figsize=(side, side), layout="constrained")
+    axes = figure.subplots()
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, interpolation="nearest", aspect="auto")
+    if few:
+        axes.set_xticks(range(len(evaluation.glosses)), evaluation.glosses, rotation=90, fontsize=7)
+        axes.set_yticks(range(len(rows)), [evaluation.glosses[row] for row in rows], fontsize=7)
+    low, high = evaluation.top1_interval
+    figures = f"top-1 {100 * evaluation.top1:.1f} % ({100 * low:.1f} to {100 * high:.1f}), n = {evaluation.n}"
+    axes.set(title=f"{title}: {figures}", xlabel="answer", ylabel="true gloss")
+    figure.colorbar(image, ax=axes, shrink=0.6, label="share of the gloss's clips")
+    figure.savefig(path, dpi=110)
+
+
+def _table(evaluation: Evaluation) -> tuple[Sequence[str], list[list[str]]]:
+    header = ("gloss", "clips", "correct", "recall", "precision", "mistaken for")
+    rows = [
+        [
+            evaluation.glosses[score.label],
+            str(score.n),
+            str(score.correct),
+            f"{score.recall:.3f}" if score.n else "",
+            f"{score.precision:.3f}" if score.predicted else "",
+            evaluation.mistaken_for(score.label),
+        ]
+        for score in evaluation.scores
+    ]
+    return header, rows
+
+
+def _as_csv(evaluation: Evaluation) -> str:
+    header, rows = _table(evaluation)
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([header, *rows])
+    return text.getvalue()
+
+
+def _as_markdown(evaluation: Evaluation, title: str) -> str:
+    header, rows = _table(evaluation)
+    lines = [f"# {title}", "", f"n = {evaluation.n} clips", ""]
+    for name, value, (low, high) in (
+        ("top-1", evaluation.top1, evaluation.top1_interval),
+        ("top-5", evaluation.top5, evaluation.top5_interval),
+    ):
+        lines.append(f"- {name}: {100 * value:.1f} % (95 % interval {100 * low:.1f} to {100 * high:.1f})")
+    lines += ["", f"| {' | '.join(header)} |", f"|{'---|' * len(header)}"]
+    lines += [f"| {' | '.join(cell.replace('|', '/') for cell in row)} |" for row in rows]
+    return "\n".join(lines) + "\n"
