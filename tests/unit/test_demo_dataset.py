@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
 from toolkit.clips import read_class_list, read_wlasl
 from toolkit.demo.dataset import DatasetPaths, write_dataset
+from toolkit.demo.encode import ENCODERS, write_video
 from toolkit.demo.scene import LABEL_COLOUR
 from toolkit.demo.signs import MOTION_PAIRS, SIGNS, HandPose
 from toolkit.demo.skeleton import JOINT_NAMES, Camera, bend_arm
-from toolkit.demo.take import HEIGHT, LEFT_HANDED_SIGNER, MAX_FRAMES, MIN_FRAMES, WIDTH, draw_clip
+from toolkit.demo.take import FPS, HEIGHT, LEFT_HANDED_SIGNER, MAX_FRAMES, MIN_FRAMES, WIDTH, draw_clip
 from toolkit.errors import ConfigError
 from toolkit.video import count_frames, sample_frames
 
@@ -143,6 +145,19 @@ def test_impossible_numbers_are_named(tmp_path: Path, name: str, value: int) -> 
     with pytest.raises(ConfigError, match=f"{name} is {value}"):
         write_dataset(tmp_path, **{name: value})
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("encoder", [name for name, _ in ENCODERS])
+def test_every_encoder_keeps_every_frame(tmp_path: Path, encoder: str) -> None:
+    try:
+        av.codec.Codec(encoder, "w")
+    except av.codec.codec.UnknownCodecError:
+        pytest.skip(f"this PyAV has no encoder {encoder}")
+    frames = draw_clip("raise", 0).frames
+    write_video(tmp_path / "clip.mp4", frames, FPS, encoder)
+    decoded = np.stack(list(sample_frames(tmp_path / "clip.mp4", len(frames))))
+    assert count_frames(tmp_path / "clip.mp4") == len(frames)
+    assert np.abs(decoded.astype(int) - frames).mean(axis=(1, 2, 3)).max() < 6
 
 
 def test_an_unknown_sign_is_refused_with_the_known_ones() -> None:

@@ -44,9 +44,12 @@ def pick_encoder() -> str:
     )
 
 
-def write_video(path: Path, frames: NDArray[np.uint8], fps: int) -> None:
-    """Encode frames (T, H, W, 3) uint8 RGB, H and W even; exactly T frames can be decoded again."""
-    name = pick_encoder()
+def write_video(path: Path, frames: NDArray[np.uint8], fps: int, encoder: str | None = None) -> None:
+    """Encode frames (T, H, W, 3) uint8 RGB, H and W even; exactly T frames can be decoded again.
+
+    encoder: one of ENCODERS; None takes the best that there is.
+    """
+    name = encoder or pick_encoder()
     height, width = frames.shape[1:3]
     with av.open(str(path), "w", format="mp4") as container:
         stream: Any = container.add_stream(name, rate=fps)
