@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
@@ -22,6 +23,7 @@ from numpy.typing import NDArray
 
 from toolkit.demo.encode import write_video
 from toolkit.demo.signs import SIGNS
+from toolkit.demo.skeleton import JOINT_NAMES
 from toolkit.demo.take import FPS, HEIGHT, WIDTH, draw_clip
 from toolkit.errors import ConfigError
 
@@ -35,6 +37,8 @@ MIN_SIGNERS = 4
 """One each for validation and test, two for training: a right-handed and a left-handed one."""
 BOX_MARGIN = 0.05
 """How far the signer's box reaches beyond the outermost joints, as a fraction of the image width."""
+CROWN_ABOVE_SHOULDERS = 1.45
+"""In shoulder breadths, high hair included."""
 CLIPS_WORTH_A_PROCESS = 24
 """A worker process takes about a second to start, the time of ten clips."""
 
@@ -121,13 +125,14 @@ def _drawn(jobs: list[_Job], workers: int) -> Iterator[NDArray[np.float32]]:
         return
     with ExitStack() as stack:
         # spawn: the start method that works on every system and beside running threads
-        pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_one_thread)
+        pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_prepare_worker)
         stack.callback(pool.shutdown, cancel_futures=True)
         yield from pool.map(_write_clip, jobs, chunksize=2)
 
 
-def _one_thread() -> None:
+def _prepare_worker() -> None:
     cv2.setNumThreads(1)  # the clips are the parallel part
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then ends its workers
 
 
 def _write_clip(job: _Job) -> NDArray[np.float32]:
@@ -156,15 +161,14 @@ def _instance(number: int, job: _Job, signers: int, joints: NDArray[np.float32])
 
 def _signer_box(joints: NDArray[np.float32]) -> list[int]:
     """[left, top, right, bottom] in pixels around the whole signer, all frames, down to the lower edge."""
-    size = np.array([WIDTH, HEIGHT])
-    places = joints.reshape(-1, 2) * size
-    shoulder_width = float(np.ptp(joints[:, :2, 0] * WIDTH, axis=1).max())
-    crown = places[:, 1].min() if places.size else 0.0
-    crown = min(crown, float((joints[:, :2, 1] * HEIGHT).min()) - 1.2 * shoulder_width)
-    low = places.min(axis=0) - BOX_MARGIN * WIDTH
-    high = places.max(axis=0) + BOX_MARGIN * WIDTH
-    box = np.array([low[0], min(low[1], crown), high[0], HEIGHT])
-    return [int(value) for value in np.clip(box, 0, [WIDTH, HEIGHT, WIDTH, HEIGHT])]
+    places = joints.reshape(-1, 2) * (WIDTH, HEIGHT)
+    shoulders = joints[:, [JOINT_NAMES.index("left_shoulder"), JOINT_NAMES.index("right_shoulder")]]
+    breadth = float(np.ptp(shoulders[..., 0], axis=1).max()) * WIDTH
+    crown = float(shoulders[..., 1].min()) * HEIGHT - CROWN_ABOVE_SHOULDERS * breadth
+    left, top = places.min(axis=0) - BOX_MARGIN * WIDTH
+    right = places[:, 0].max() + BOX_MARGIN * WIDTH
+    box = np.clip([left, min(top, crown), right, HEIGHT], 0, [WIDTH, HEIGHT, WIDTH, HEIGHT])
+    return [int(value) for value in box]
 
 
 def _check(name: str, value: int, low: int, high: int) -> None:

@@ -25,6 +25,13 @@ _HAIRLINE = (
     (-.41, -.92), (-.43, -1.25), (-.29, -1.5), (0, -1.59), (.29, -1.5), (.43, -1.25), (.41, -.92),
     (.35, -1.12), (.23, -1.29), (0, -1.33), (-.2, -1.27), (-.35, -1.1),
 )  # fmt: skip
+_BEARD = (
+    (-.37, -.86), (-.3, -.72), (-.17, -.66), (0, -.69), (.17, -.66), (.3, -.72), (.37, -.86), (.33, -.6),
+    (.17, -.43), (0, -.39), (-.17, -.43), (-.33, -.6),
+)  # fmt: skip
+_LIPS = (
+    (-.14, -.605), (-.04, -.632), (0, -.622), (.04, -.632), (.14, -.605), (.06, -.55), (-.06, -.55),
+)  # fmt: skip
 
 
 def paint_back_hair(looks: Looks) -> Sprite | None:
@@ -60,68 +67,55 @@ def paint_head(looks: Looks, eyes_open: bool) -> Sprite:
     """The head from the chin up, with hair; a second one with closed eyes makes the signer blink."""
     paper, skin = Painter(-0.75, -1.85, 0.75, 0.45), looks.skin
     bald, scarf = looks.hair_style == "bald", looks.hair_style == "scarf"
-    for ear in () if scarf else (-1, 1):
-        paper.fill(ellipse((ear * 0.385, -0.92), (0.075, 0.13)), tint(skin, 0.92), 0.07)
+    if not scarf:
+        for ear in mirrored(ellipse((0.385, -0.92), (0.075, 0.13)).tolist()):
+            paper.fill(ear, tint(skin, 0.92), 0.07)
     paper.fill(ellipse((0, -1.1), (0.41, 0.46)), tint(skin, 0.95) if bald else tint(looks.hair, 0.85), 0.2)
     half = np.array(_FACE)
     face = smooth_curve(np.concatenate([half, half[-2:0:-1] * (-1, 1)]))
     paper.fill(face, skin, 0.3)
     if looks.beard:
-        beard = [
-            (-0.37, -0.86),
-            (-0.3, -0.72),
-            (-0.17, -0.66),
-            (0, -0.69),
-            (0.17, -0.66),
-            (0.3, -0.72),
-            (0.37, -0.86),
-        ]
-        chin = [(0.33, -0.6), (0.17, -0.43), (0, -0.39), (-0.17, -0.43), (-0.33, -0.6)]
-        paper.fill(smooth_curve(beard + chin), tint(looks.hair, 0.95), 0.14)
+        paper.fill(smooth_curve(_BEARD), tint(looks.hair, 0.95), 0.14)
     for cheek in mirrored(ellipse((0.215, -0.76), (0.09, 0.07)).tolist()):
         paper.fill(cheek, tint(skin, (1.05, 0.8, 0.78)), inside=face, opacity=0.3)
     _paint_eyes(paper, looks, eyes_open)
-    paper.fill(smooth_curve([(0.015, -0.95), (0.07, -0.745), (0, -0.695), (0.02, -0.8)]), tint(skin, 0.8))
-    paper.fill(
-        smooth_curve([(-0.02, -0.92), (0.015, -0.9), (0.03, -0.765), (-0.03, -0.755)]), tint(skin, 1.1)
-    )
+    _paint_nose_and_mouth(paper, skin)
+    if scarf:
+        _paint_scarf(paper, looks.accent, face)
+    elif not bald:
+        _paint_hair(paper, looks)
+    return paper.finish()
+
+
+def _paint_nose_and_mouth(paper: Painter, skin: Colour) -> None:
+    shadow = [(0.015, -0.95), (0.07, -0.745), (0, -0.695), (0.02, -0.8)]
+    bridge = [(-0.02, -0.92), (0.015, -0.9), (0.03, -0.765), (-0.03, -0.755)]
+    paper.fill(smooth_curve(shadow), tint(skin, 0.8))
+    paper.fill(smooth_curve(bridge), tint(skin, 1.1))
     for nostril in mirrored(ellipse((0.048, -0.715), (0.028, 0.016)).tolist()):
         paper.fill(nostril, tint(skin, 0.55))
-    lips = [
-        (-0.14, -0.605),
-        (-0.04, -0.632),
-        (0, -0.622),
-        (0.04, -0.632),
-        (0.14, -0.605),
-        (0.06, -0.55),
-        (-0.06, -0.55),
-    ]
-    paper.fill(smooth_curve(lips), tint(skin, (0.84, 0.66, 0.66)))
+    paper.fill(smooth_curve(_LIPS), tint(skin, (0.84, 0.66, 0.66)))
     paper.fill(smooth_curve([(-0.13, -0.602), (0, -0.606), (0.13, -0.602), (0, -0.588)]), tint(skin, 0.42))
-    if scarf:
-        wrap = smooth_curve(
-            [*_HAIRLINE[:7], (0.42, -0.7), (0.3, -0.4), (0, -0.25), (-0.3, -0.4), (-0.42, -0.7)]
-        )
-        opening = face * 0.86 + (0, -0.15)
-        nearest = int(np.argmin(np.linalg.norm(opening - wrap[0], axis=1)))
-        opening = np.roll(opening, -nearest, axis=0)  # so that the cut from rim to rim is short
-        rim = np.concatenate([wrap, wrap[:1], opening[:1], opening[::-1]])  # one outline with a hole
-        paper.fill(rim, looks.accent, 0.1)
-        paper.fill(
-            smooth_curve([(-0.3, -0.42), (0, -0.3), (0.3, -0.42), (0.42, 0.05), (0.1, 0.28), (-0.38, 0.1)]),
-            looks.accent,
-            0.16,
-        )
-    elif not bald:
-        paper.fill(smooth_curve(_HAIRLINE), looks.hair, 0.12)
-        paper.fill(
-            smooth_curve([(-0.26, -1.42), (-0.05, -1.52), (0.1, -1.47), (-0.08, -1.42)]),
-            tint(looks.hair, 1.3),
-        )
-        if looks.hair_style == "curls":
-            for x in np.linspace(-0.34, 0.34, 6):
-                paper.fill(ellipse((x, -1.36 + 0.5 * x * x), (0.12, 0.11)), looks.hair, 0.1)
-    return paper.finish()
+
+
+def _paint_hair(paper: Painter, looks: Looks) -> None:
+    gloss = [(-0.26, -1.42), (-0.05, -1.52), (0.1, -1.47), (-0.08, -1.42)]
+    paper.fill(smooth_curve(_HAIRLINE), looks.hair, 0.12)
+    paper.fill(smooth_curve(gloss), tint(looks.hair, 1.3))
+    if looks.hair_style == "curls":
+        for x in np.linspace(-0.34, 0.34, 6):
+            paper.fill(ellipse((x, -1.36 + 0.5 * x * x), (0.12, 0.11)), looks.hair, 0.1)
+
+
+def _paint_scarf(paper: Painter, colour: Colour, face: Floats) -> None:
+    around = [*_HAIRLINE[:7], (0.42, -0.7), (0.3, -0.4), (0, -0.25), (-0.3, -0.4), (-0.42, -0.7)]
+    wrap, opening = smooth_curve(around), face * 0.86 + (0, -0.15)
+    # One outline with a hole; it is cut open where the rims are close, or the cut would show in the face.
+    nearest = int(np.argmin(np.linalg.norm(opening - wrap[0], axis=1)))
+    opening = np.roll(opening, -nearest, axis=0)
+    paper.fill(np.concatenate([wrap, wrap[:1], opening[:1], opening[::-1]]), colour, 0.1)
+    chest = [(-0.3, -0.42), (0, -0.3), (0.3, -0.42), (0.42, 0.05), (0.1, 0.28), (-0.38, 0.1)]
+    paper.fill(smooth_curve(chest), colour, 0.16)
 
 
 def _paint_eyes(paper: Painter, looks: Looks, eyes_open: bool) -> None:
