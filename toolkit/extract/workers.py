@@ -8,6 +8,7 @@ is gone finds its pipe closed and ends.
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 import time
 from collections.abc import Iterator, Sequence
@@ -20,6 +21,9 @@ from toolkit.errors import ToolkitError, WorkerError
 from toolkit.extract import make_extractor
 from toolkit.extract.protocol import Extraction, ExtractorSpec, Fingerprint
 from toolkit.video import sample_frames
+
+ONE_THREAD_EACH = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
+"""Workers run side by side: a second BLAS thread in each spins against the others and gains nothing."""
 
 START_TIMEOUT_S = 600.0  # building an extractor may fetch network weights first
 
@@ -75,6 +79,8 @@ class WorkerPool:
             self._greet(worker)
 
     def _start(self) -> _Worker:
+        for name in ONE_THREAD_EACH:  # read when the new process loads numpy, before any code of ours could say so
+            os.environ.setdefault(name, "1")
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(target=_work, args=(theirs, *self._job), daemon=True)

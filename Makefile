@@ -1,0 +1,35 @@
+# Everything a newcomer needs: `make demo` and `make test`. On Windows, see README.md for the same steps.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test lint wheel bench clean
+
+demo: $(VENV)/.ready-all ## set everything up and watch the whole pipeline work (about two minutes)
+	$(BIN)/toolkit demo --output_dir demo
+
+test: $(VENV)/.ready-dev ## set everything up and run all tests
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.ready-dev ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/.ready-dev ## micro-benchmarks of hot paths (pytest-benchmark)
+	$(BIN)/python -m pytest tests/benchmarks --benchmark-enable
+
+wheel: $(VENV)/.ready-dev ## build the wheel and try it, without torch, in an environment of its own
+	$(BIN)/pip install --quiet build
+	rm -rf dist && $(BIN)/python -m build --wheel --outdir dist .
+	rm -rf $(VENV)-wheel && $(PYTHON) -m venv $(VENV)-wheel
+	$(VENV)-wheel/bin/pip install --quiet dist/*.whl
+	cd $(VENV)-wheel && bin/python $(CURDIR)/tests/wheel_check.py
+
+$(VENV)/.ready-%: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --editable ".[$*]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) $(VENV)-wheel build dist demo results

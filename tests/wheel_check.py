@@ -1,0 +1,63 @@
+"""What `pip install sign-toolkit` alone must give: run by the Python of an environment with only the wheel.
+
+python tests/wheel_check.py        (make wheel does it)
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from numbered_video import numbered_frames, write_video
+
+import toolkit
+
+TESTS = Path(__file__).resolve().parent
+
+
+def toolkit_command(*words: str) -> subprocess.CompletedProcess[str]:
+    command = [str(Path(sys.executable).parent / "toolkit"), *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def main() -> None:
+    assert TESTS.parent not in Path(toolkit.__file__).parents, "the wheel is to be tested, not the checkout"
+    for name in ("torch", "onnx", "mediapipe", "pydantic"):
+        assert importlib.util.find_spec(name) is None, (
+            f"{name} is installed; the base install must do without"
+        )
+
+    with tempfile.TemporaryDirectory() as folder:
+        red = np.zeros((10, 96, 128, 3), np.uint8)
+        red[..., 0] = 230
+        clip = write_video(Path(folder) / "red.mp4", red)
+        done = toolkit_command("predict", str(TESTS / "data" / "tiny_video.onnx"), str(clip), "--json")
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout.splitlines()[-1])["gloss"] == "red"
+        print("predict: ok")
+
+        write_video(Path(folder) / "recordings" / "book" / "a.mp4", numbered_frames(20))
+        flags = ["--index", f"{folder}/recordings", "--output_dir", f"{folder}/store", "--json"]
+        done = toolkit_command("extract", "--mode", "features", *flags)
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout.splitlines()[-1])["done"] == 1
+        print("extract --mode features: ok")
+
+        done = toolkit_command("train", "--input_type", "features", "--feature_dir", f"{folder}/store")
+        assert done.returncode == 2 and 'pip install "sign-toolkit[train]"' in done.stderr, done.stderr
+        done = toolkit_command("extract", *flags[:3], f"{folder}/poses")
+        assert done.returncode == 2 and 'pip install "sign-toolkit[mediapipe]"' in done.stderr, done.stderr
+        print("a missing extra is named: ok")
+
+    done = toolkit_command("--help")
+    assert done.returncode == 0 and "toolkit COMMAND --help" in done.stdout
+    print("the wheel works without torch")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+"""See the whole pipeline work in about two minutes, with nothing but this package.
+
+Draws a small data set of a synthetic signer (8 signs, 6 signers, 96 videos) in the format of WLASL, then runs
+the commands you would run on real data: extract, train, evaluate, export, predict, bench. All files stay in
+the demo's folder for you to look at. The pose networks are fetched on first use.
+
+examples:
+  toolkit demo
+  toolkit demo --output_dir /tmp/demo --seed 1 --no_bench
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from toolkit.cli.flags import Parser
+
+if TYPE_CHECKING:
+    from toolkit.demo.tour import Tour
+
+SUMMARY = "the whole pipeline on a drawn signer, in about two minutes"
+MARKER = "made-by-toolkit-demo.txt"
+
+
+def add_flags(parser: Parser) -> None:
+    parser.flag("output_dir", type=Path, default=Path("demo"), metavar="DIR", help="default: demo")
+    parser.flag(
+        "seed", type=int, default=0, metavar="N", help="of the drawn signers and the training (default: 0)"
+    )
+    parser.flag("no_bench", action="store_true", help="leave out the comparison of pose, features and video")
+    parser.json_flag()
+
+
+def run(args: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from toolkit.cli.progress import Steps
+    from toolkit.demo.tour import run_tour
+
+    folder: Path = args.output_dir
+    _begin(folder)
+    console = Console()
+    with Steps("drawing") as drawing:
+        tour = run_tour(
+            folder,
+            lambda line: console.print(f"\n[bold]{line}[/bold]", highlight=False, soft_wrap=True),
+            drawing,
+            args.seed,
+            with_bench=not args.no_bench,
+        )
+    _print_summary(tour)
+    if args.json:
+        seconds = {stage: round(value, 1) for stage, value in tour.seconds.items()}
+        print(json.dumps({"folder": str(folder), "seconds": seconds, "results": tour.results}))
+    return 0
+
+
+def _begin(folder: Path) -> None:
+    """An empty folder to work in; an earlier demo's is emptied, anybody else's is left alone."""
+    from toolkit.errors import ConfigError
+
+    if folder.exists() and any(folder.iterdir()) and not (folder / MARKER).exists():
+        raise ConfigError(f"{folder} is not empty and not a demo's; give another --output_dir")
+    if folder.exists():
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True)
+    (folder / MARKER).write_text("Everything here is synthetic and can be deleted.\n", encoding="utf-8")
+
+
+def _print_summary(tour: Tour) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    table = Table(title="the demo in short", title_justify="left")
+    for column in ("stage", "seconds", "result"):
+        table.add_column(column, justify="right" if column == "seconds" else "left")
+    results = tour.results
+    said = {
+        "draw": "videos of a synthetic signer",
+        "extract": f"{results['extract']['done']} clips to landmarks",
+        "train": f"{results['train']['parameters']:,} parameters, peak memory "
+        f"{results['train']['peak_rss_mib']:.0f} MiB",
+        "evaluate": f"signer never seen before: top-1 {results['evaluate']['top1']:.0%} "
+        f"of {results['evaluate']['n']} clips",
+        "export": f"{tour.folder / 'model.onnx'}",
+        "predict": "a few clips of that signer, by onnxruntime alone",
+        "bench": f"{tour.folder / 'results'}: pose, features and video compared",
+    }
+    for stage, seconds in tour.seconds.items():
+        table.add_row(stage, f"{seconds:.0f}", said[stage])
+    console.print()
+    console.print(table)
+    console.print(
+        "Next: your own videos, a folder per sign:\n"
+        "  toolkit extract --index my_recordings --output_dir my_poses\n"
+        "  toolkit train --input_type pose --pose_dir my_poses --output_dir my_run\n"
+        "  toolkit export my_run --output my_model.onnx",
+        highlight=False,
+    )
