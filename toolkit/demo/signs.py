@@ -89,7 +89,7 @@ def _push(t: float) -> TwoHands:
 
 def _cross(t: float) -> TwoHands:
     inward = -0.3 + 0.12 * _wave(2 * t)
-    return HandPose(inward, 0.55, 1.0, 30, FIST), HandPose(inward, 0.72, 0.75, 30, FIST)
+    return HandPose(inward, 0.35, 1.0, 30, FIST), HandPose(inward, 0.65, 0.75, 30, FIST)
 
 
 def _alternate(t: float) -> TwoHands:
