@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import av
@@ -22,14 +24,16 @@ from toolkit import Recognizer  # noqa: E402
 from toolkit.cli.main import main  # noqa: E402
 from toolkit.clips import Clip  # noqa: E402
 from toolkit.config import load_settings  # noqa: E402
-from toolkit.errors import ExportError, StoreError, StoreMismatchError  # noqa: E402
+from toolkit.errors import ExportError, ModelFileError, StoreError, StoreMismatchError  # noqa: E402
+from toolkit.extract import ExtractorSpec, Fingerprint, make_extractor  # noqa: E402
 from toolkit.store import FeatureStore, StoreSpec, StoreWriter  # noqa: E402
 from toolkit.train.checkpoint import RunInfo, load_run, save_checkpoint  # noqa: E402
 from toolkit.train.model import ModelSpec, SignClassifier  # noqa: E402
+from toolkit.video import sample_frames  # noqa: E402
 
 GLOSSES = ("book", "drink", "thank you")
 SMALL = {"embed_dim": 16, "num_heads": 2, "num_layers": 1, "ff_dim": 32}
-EXTRACTOR: dict[str, str | int | float] = {"backend": "mediapipe", "weights": "0123"}
+CNN = ExtractorSpec("features", "onnx", embed_dim=24)
 SHAPES: dict[str, tuple[tuple[int, ...], str]] = {
     "pose": ((75, 4), "body_hands"),
     "features": ((24,), ""),
@@ -48,9 +52,20 @@ def clip_values(mode: str, seed: int) -> NDArray[np.float32]:
     return values.astype(np.float32)
 
 
+def fingerprint(mode: str) -> Fingerprint:
+    """Of the real CNN for features; poses need no network here, since no video is read in that mode."""
+    if mode != "features":
+        return {"backend": "mediapipe", "weights": "0123"} if mode == "pose" else {}
+    extractor = make_extractor(CNN)
+    try:
+        return extractor.fingerprint
+    finally:
+        extractor.close()
+
+
 def make_store(folder: Path, mode: str) -> Path:
     shape, layout = SHAPES[mode]
-    with StoreWriter(folder, StoreSpec(mode, shape, 8, layout, EXTRACTOR)) as writer:
+    with StoreWriter(folder, StoreSpec(mode, shape, 8, layout, fingerprint(mode))) as writer:
         for number in range(12):
             gloss, split = GLOSSES[number % 3], "val" if number >= 9 else "train"
             clip = Clip(f"c{number:02d}", gloss, split, "s1", folder / f"c{number:02d}.mp4")
@@ -98,7 +113,7 @@ def make_run(folder: Path, mode: str) -> Path:
     info = RunInfo(
         spec=spec,
         glosses=GLOSSES,
-        extractor=EXTRACTOR if mode != "video" else {},
+        extractor=fingerprint(mode),
         training={"clips": 9, "config": str(folder / "configs" / "small.yaml"), "seed": 0},
         metrics={"top1": 0.5, "n": 3, "interval": [0.1, 0.9]},
         epoch=7,
@@ -107,22 +122,32 @@ def make_run(folder: Path, mode: str) -> Path:
     return run_dir
 
 
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """mode -> a run directory whose model.onnx was written; an export takes seconds, so one per mode."""
+
+    @cache
+    def run_of(mode: str) -> Path:
+        run_dir = make_run(tmp_path_factory.mktemp(mode), mode)
+        report = export_run(run_dir)
+        assert report.path == run_dir / "model.onnx"
+        assert report.size_bytes == report.path.stat().st_size
+        assert report.max_difference <= 1e-4
+        assert report.clips == (6 if mode == "video" else 3)
+        assert report.cases == {"pose": 12, "features": 8, "video": 7}[mode]
+        return run_dir
+
+    return run_of
+
+
 @pytest.fixture(scope="module", params=list(SHAPES))
-def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run directory whose model.onnx was written."""
-    run_dir = make_run(tmp_path_factory.mktemp(request.param), request.param)
-    report = export_run(run_dir)
-    assert report.path == run_dir / "model.onnx"
-    assert report.size_bytes == report.path.stat().st_size
-    assert report.max_difference <= 1e-4
-    assert report.clips == (6 if request.param == "video" else 3)
-    assert report.cases >= 7
-    return run_dir
+def exported(request: pytest.FixtureRequest, runs: Callable[[str], Path]) -> Path:
+    return runs(request.param)
 
 
 @pytest.fixture(scope="module")
-def features_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_run(tmp_path_factory.mktemp("refused"), "features")
+def features_run(runs: Callable[[str], Path]) -> Path:
+    return runs("features")
 
 
 def test_the_file_gives_what_torch_gives(exported: Path) -> None:
@@ -195,6 +220,31 @@ def test_recognising_with_an_exported_file_needs_no_torch(exported: Path, tmp_pa
     answer = json.loads(done.stdout.splitlines()[-1])
     assert answer["source"] == str(source)
     assert [answer["gloss"], answer["score"]] == answer["top"][0]
+
+
+def test_videos_go_through_the_extractor_of_the_training(features_run: Path, tmp_path: Path) -> None:
+    path = make_videos(tmp_path) / "val" / "drink" / "1.mp4"
+    extractor = make_extractor(CNN)
+    features = extractor.extract(sample_frames(path, 8, size=extractor.frame_size)).values
+    extractor.close()
+    with Recognizer.load(features_run / "model.onnx") as recognizer:
+        assert recognizer.predict(path) == recognizer.predict(features)
+        frames = np.stack(list(sample_frames(path, 6, size=(224, 224))))
+        assert dict(recognizer.predict(frames).top) == pytest.approx(dict(recognizer.predict(path).top))
+
+
+def test_another_extractor_is_refused_unless_overridden(features_run: Path, tmp_path: Path) -> None:
+    path = make_videos(tmp_path) / "val" / "drink" / "1.mp4"
+    with (
+        Recognizer.load(features_run / "model.onnx", backend="torch") as recognizer,
+        pytest.raises(ModelFileError, match="trained on backend=onnx; in use backend=torch"),
+    ):
+        recognizer.predict(path)
+    with (
+        Recognizer.load(features_run / "model.onnx", backend="torch", override=True) as overridden,
+        Recognizer.load(features_run / "model.onnx") as plain,
+    ):
+        assert overridden.predict(path).gloss == plain.predict(path).gloss
 
 
 def test_a_run_without_checkpoint_is_status_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -275,8 +325,8 @@ def test_the_command_says_how_to_name_a_moved_store(
 def test_a_store_of_another_extractor_is_refused(features_run: Path, tmp_path: Path) -> None:
     module, info = load_run(features_run)
     (tmp_path / "config.yaml").write_text((features_run / "config.yaml").read_text())
-    save_checkpoint(tmp_path, "best", module.state_dict(), replace(info, extractor={"backend": "onnx"}))
-    with pytest.raises(StoreMismatchError, match=r"'onnx'.*'mediapipe'"):
+    save_checkpoint(tmp_path, "best", module.state_dict(), replace(info, extractor={"backend": "torch"}))
+    with pytest.raises(StoreMismatchError, match=r"'torch'.*'onnx'"):
         export_run(tmp_path)
 
 
