@@ -1,0 +1,177 @@
+"""Measure what poses, features and videos cost on this machine and on your own clips: memory, disk, speed, each
+beside the figure that the guide gives for it.
+
+commands:
+  bench run       measure; every row in a fresh process, so nothing is shared and peaks are true
+  bench report    draw tables, Markdown and picture again from a results.json
+
+examples:
+  bench run --json_path dataset/WLASL_v0.3.json --video_dir dataset/videos --quick
+  bench run --index my_recordings/ --modes pose,video --output_dir results
+  bench report results/results.json
+
+bench COMMAND --help explains one command; docs/benchmarks.md explains every column.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.plan import MODES
+from toolkit.cli.flags import Parser, nearest
+from toolkit.cli.main import run_guarded
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+RUN_HELP = """Measure extraction, memory, training, export and inference in the three modes on your own clips.
+
+Writes results.json (everything), results.md and results.png, and prints the tables. A row that cannot run here
+(a package is missing, memory runs out) is reported as failed with its reason; the others go on.
+
+examples:
+  bench run --json_path dataset/WLASL_v0.3.json --video_dir dataset/videos \\
+      --class_list dataset/wlasl_class_list.txt --split train
+  bench run --json_path dataset/WLASL_v0.3.json --video_dir dataset/videos --quick     (about a minute)
+  bench run --index my_recordings/ --modes pose,features                               (a folder per gloss)
+
+exit status: 0 all rows measured; 1 done, but some rows failed (listed); 2 something to put right
+"""
+
+REPORT_HELP = """Draw the tables, the Markdown page and the picture again from a results.json.
+
+example:
+  bench report results/results.json --output_dir page
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line (default: this process's own) and return its exit status."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(f"usage: bench COMMAND [flags]\n\n{__doc__}")
+        return 0
+    if words[0] not in COMMANDS:
+        print(f"bench: there is no command '{words[0]}'.{nearest(words[0], list(COMMANDS))}", file=sys.stderr)
+        print("Try: bench --help", file=sys.stderr)
+        return 2
+    text, add_flags, run = COMMANDS[words[0]]
+    parser = Parser(prog=f"bench {words[0]}", description=text)
+    add_flags(parser)
+    args, unknown = parser.parse_known_args(words[1:])
+    if unknown:
+        parser.error(
+            f"unknown argument {unknown[0]}.{nearest(unknown[0].split('=')[0], parser.known_flags())}"
+        )
+    return run_guarded(lambda: run(args), f"bench {words[0]}")
+
+
+def add_run_flags(parser: Parser) -> None:
+    from toolkit.cli.dataset_flags import add_dataset_flags
+
+    add_dataset_flags(parser)
+    parser.flag("modes", default=",".join(MODES), metavar="A,B", help=f"default: {','.join(MODES)}")
+    parser.flag("quick", action="store_true", help="about a minute: few clips, no export and inference rows")
+    parser.flag("output_dir", type=Path, default=Path("results"), metavar="DIR", help="default: results")
+    parser.flag("num_frames", type=int, default=16, metavar="N", help="frames per clip (default: 16)")
+    parser.flag("batch_size", type=int, default=4, metavar="N", help="clips per training step (default: 4)")
+    parser.flag("clips", type=int, metavar="N", help="how many clips, spread over the data set (default: 48)")
+    parser.flag("repeats", type=int, metavar="N", help="fresh processes per row (default: 3)")
+    parser.flag("model_asset", type=Path, metavar="FILE", help="your own pose_landmarker.task")
+    parser.json_flag()
+
+
+def run_rows(args: argparse.Namespace) -> int:
+    from bench import environment
+    from bench.plan import Options
+    from bench.report import print_tables, write_files
+    from bench.results import FILE_NAME
+    from bench.run import Measured, collect, measure_rows, usable_clips
+    from toolkit.cli.dataset_flags import read_dataset
+    from toolkit.cli.progress import Steps
+    from toolkit.errors import ConfigError, require
+
+    for module in ("psutil", "matplotlib"):
+        require(module, "bench")
+    given = {name: getattr(args, name) for name in ("clips", "repeats") if getattr(args, name) is not None}
+    given |= {"num_frames": args.num_frames, "batch_size": args.batch_size}
+    given |= {"modes": tuple(mode for mode in MODES if mode in _words(args.modes)) + _unknown(args.modes)}
+    given |= {"model_asset": str(args.model_asset or "")}
+    options = Options.quick_ones(**given) if args.quick else Options(**given)
+    if args.json_path is None and args.index is None:
+        raise ConfigError(
+            "measuring needs clips: give --json_path FILE with --video_dir DIR (WLASL format), or --index "
+            "CSV_OR_FOLDER (your own recordings). No data set yet? `toolkit demo` draws a small one"
+        )
+    clips, notes = usable_clips(read_dataset(args).clips, options.clips)
+    try:
+        args.output_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"--output_dir {args.output_dir} cannot be made: {error.strerror}") from error
+    machine, measured, stopped = environment.describe(), list[Measured](), False
+    try:
+        with Steps("measuring rows") as steps:
+            measure_rows(options, clips, measured, steps)
+    except KeyboardInterrupt:
+        stopped = True
+        notes.append("stopped with Ctrl-C: rows that were not reached are not listed")
+    results = collect(options, clips, measured, machine, notes)
+    path = args.output_dir / FILE_NAME
+    results.save(path)
+    files = write_files(results, args.output_dir)
+    print_tables(results, _console())
+    print(f"written: {', '.join(map(str, [path, *files]))}", file=sys.stderr)
+    if args.json:
+        print(json.dumps({"results": str(path)}))
+    return 130 if stopped else int(any(row.status != "ok" for row in results.rows))
+
+
+def add_report_flags(parser: Parser) -> None:
+    parser.add_argument("results", type=Path, metavar="RESULTS.json")
+    parser.flag("output_dir", type=Path, metavar="DIR", help="default: beside the results.json")
+
+
+def redraw(args: argparse.Namespace) -> int:
+    from bench.report import print_tables, write_files
+    from bench.results import Results
+    from toolkit.errors import require
+
+    require("matplotlib", "bench")
+    results = Results.load(args.results)
+    folder = args.output_dir or args.results.parent
+    folder.mkdir(parents=True, exist_ok=True)
+    write_files(results, folder)
+    print_tables(results, _console())
+    return 0
+
+
+def _console() -> Console:
+    """As wide as the terminal; in a file or pipe, wide enough that no cell is cut."""
+    from rich.console import Console
+
+    console = Console()
+    return console if console.is_terminal else Console(width=200)
+
+
+def _words(modes: str) -> list[str]:
+    return [word.strip() for word in modes.split(",") if word.strip()]
+
+
+def _unknown(modes: str) -> tuple[str, ...]:
+    """Kept, so that Options can name them."""
+    return tuple(word for word in _words(modes) if word not in MODES)
+
+
+COMMANDS: dict[str, tuple[str, Callable[[Parser], None], Callable[[argparse.Namespace], int]]] = {
+    "run": (RUN_HELP, add_run_flags, run_rows),
+    "report": (REPORT_HELP, add_report_flags, redraw),
+}
+"""command -> help text, flags, what it does."""
+
+if __name__ == "__main__":
+    raise SystemExit(main())

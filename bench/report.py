@@ -1,0 +1,123 @@
+"""A result as terminal tables, Markdown and one picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.guide import MIB, clip_bytes
+from bench.results import Results
+from bench.tables import Table, all_tables, failures, method
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from rich.console import Console
+
+MARKDOWN, PICTURE = "results.md", "results.png"
+COLOURS = {"pose": "#3b7dd8", "features": "#e39b32", "video": "#8a8f98"}
+
+
+def write_files(results: Results, folder: Path) -> list[Path]:
+    """results.md and results.png in the folder; returns their paths."""
+    markdown, picture = folder / MARKDOWN, folder / PICTURE
+    markdown.write_text(to_markdown(results), encoding="utf-8")
+    draw(results, picture)
+    return [markdown, picture]
+
+
+def print_tables(results: Results, console: Console) -> None:
+    """Tables, then what failed and what to keep in mind."""
+    from rich.table import Table as RichTable
+
+    for table in all_tables(results):
+        drawn = RichTable(title=table.title, title_justify="left")
+        for place, column in enumerate(table.columns):
+            drawn.add_column(column, justify="right" if place and not _is_prose(table, place) else "left")
+        for cells in table.rows:
+            drawn.add_row(*cells)
+        console.print(drawn)
+    for line in [*failures(results), *results.notes, *method(results)]:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def to_markdown(results: Results) -> str:
+    """The whole result as one page."""
+    parts = [
+        "# What poses, features and videos cost",
+        f"![memory, speed and peak memory of the modes]({PICTURE})",
+    ]
+    for table in all_tables(results):
+        parts += [f"## {table.title}", _markdown_table(table)]
+    failed = failures(results)
+    if failed:
+        parts += ["## What failed", _bullets(failed)]
+    parts += ["## How it was measured", _bullets([*results.notes, *method(results)])]
+    return "\n\n".join(parts) + "\n"
+
+
+def draw(results: Results, path: Path) -> None:
+    """Bytes per batch, clips per second and peak memory of the modes that were measured."""
+    from matplotlib.figure import Figure  # Figure alone draws without a display
+
+    modes = list(results.options["modes"])
+    batch = results.options["batch_size"]
+    figure = Figure(figsize=(11, 3.8), layout="constrained")
+    memory, speed, peak = figure.subplots(1, 3)
+    computed = [clip_bytes(mode, results.options["num_frames"]) * batch / MIB for mode in modes]
+    held = [_median(results, "hold", mode, "held_bytes_per_batch") / MIB for mode in modes]
+    _bars(
+        memory,
+        modes,
+        {"arithmetic": computed, "measured": held},
+        f"RAM per batch of {batch}",
+        "MiB",
+        log=True,
+    )
+    for axes, figure_name, unit, title, log, factor in (
+        (speed, "clips_per_s", "clips/s", "Throughput", True, 1.0),
+        (peak, "peak_bytes", "MiB", "Peak memory of the process", False, 1 / MIB),
+    ):
+        values = {
+            stage: [_median(results, stage, mode, figure_name) * factor for mode in modes]
+            for stage in ("extract", "train")
+        }
+        _bars(axes, modes, values, title, unit, log=log)
+    figure.savefig(path, dpi=120)
+
+
+def _bars(
+    axes: Axes, modes: list[str], groups: dict[str, list[float]], title: str, unit: str, log: bool
+) -> None:
+    width = 0.8 / len(groups)
+    for place, (name, values) in enumerate(groups.items()):
+        at = [number + (place - (len(groups) - 1) / 2) * width for number in range(len(modes))]
+        colours = [COLOURS[mode] for mode in modes]
+        drawn = axes.bar(at, values, width * 0.94, color=colours, alpha=1.0 if place else 0.5)
+        axes.bar_label(
+            drawn, [f"{name}\n{value:.3g}" if value else f"{name}\n–" for value in values], fontsize=7
+        )
+    axes.set_xticks(range(len(modes)), modes)
+    axes.set(title=title, ylabel=unit)
+    if log and any(value > 0 for values in groups.values() for value in values):
+        axes.set_yscale("log")
+    axes.margins(y=0.2)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _median(results: Results, stage: str, mode: str, figure: str) -> float:
+    row = results.find(stage, mode)
+    return (row.median(figure) if row else None) or 0.0
+
+
+def _is_prose(table: Table, place: int) -> bool:
+    return table.columns[place] in ("CPU ratio", "verdict", "guide")
+
+
+def _markdown_table(table: Table) -> str:
+    marks = ["---"] + ["---" if _is_prose(table, place) else "---:" for place in range(1, len(table.columns))]
+    lines = [table.columns, tuple(marks), *table.rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |" for cells in lines)
+
+
+def _bullets(lines: list[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines)

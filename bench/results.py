@@ -1,0 +1,107 @@
+"""results.json: everything that a run measured, and nothing that cannot be read without this package.
+
+Tables, Markdown and picture are drawn from it alone, so an old result can be shown again.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench.guide import Claim
+from bench.measure import Summary
+from toolkit.errors import ConfigError
+
+VERSION = 1
+FILE_NAME = "results.json"
+
+
+@dataclass(frozen=True)
+class RowResult:
+    """One row. status: "ok" or "failed", with the reason; figures: name -> over the repetitions;
+    sources: figure -> the counter it is from; compared_with: the row that the ratios refer to, "" for none;
+    ratios: "cpu_per_clip", "wall_per_clip", "bytes" -> this row divided by that one, per repetition."""
+
+    name: str
+    stage: str
+    mode: str
+    backend: str
+    default: bool
+    status: str
+    reason: str = ""
+    figures: dict[str, Summary] = field(default_factory=dict)
+    sources: dict[str, str] = field(default_factory=dict)
+    compared_with: str = ""
+    ratios: dict[str, Summary] = field(default_factory=dict)
+
+    def median(self, figure: str) -> float | None:
+        """None where this row has no such figure."""
+        return self.figures[figure].median if figure in self.figures else None
+
+
+@dataclass(frozen=True)
+class Results:
+    """options: as given; environment: see bench.environment; data: what was measured on; claims: see bench.guide."""
+
+    options: dict[str, Any]
+    environment: dict[str, Any]
+    data: dict[str, Any]
+    rows: tuple[RowResult, ...]
+    claims: tuple[Claim, ...]
+    notes: tuple[str, ...]
+
+    def find(self, stage: str, mode: str) -> RowResult | None:
+        """The default row of a stage and mode, if it was measured without failing."""
+        for row in self.rows:
+            if (row.stage, row.mode, row.default, row.status) == (stage, mode, True, "ok"):
+                return row
+        return None
+
+    def save(self, path: Path) -> None:
+        """Write the file; an older one is replaced in one step."""
+        text = json.dumps({"version": VERSION, **asdict(self)}, indent=1, ensure_ascii=False, allow_nan=False)
+        part = path.with_name(f".{path.name}.part")
+        part.write_text(text + "\n", encoding="utf-8")
+        part.replace(path)
+
+    @classmethod
+    def load(cls, path: Path) -> Results:
+        """Read what `save` wrote.
+
+        Raises:
+            ConfigError: no such file, not a result, or one of another version.
+        """
+        try:
+            raw = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise ConfigError(
+                f"{path} cannot be read as a result ({error}); give a {FILE_NAME} of bench run"
+            ) from error
+        version = raw.get("version") if isinstance(raw, dict) else None
+        if version != VERSION:
+            raise ConfigError(
+                f"{path} has version {version!r}, this bench reads {VERSION}; run bench run again"
+            )
+        try:
+            return cls(
+                raw["options"],
+                raw["environment"],
+                raw["data"],
+                tuple(_row(row) for row in raw["rows"]),
+                tuple(Claim(**claim) for claim in raw["claims"]),
+                tuple(raw["notes"]),
+            )
+        except (KeyError, TypeError) as error:
+            raise ConfigError(f"{path} is damaged ({error!r}); run bench run again") from error
+
+
+def _row(raw: dict[str, Any]) -> RowResult:
+    summaries = {
+        name: {
+            key: Summary(**{**value, "values": tuple(value["values"])}) for key, value in raw[name].items()
+        }
+        for name in ("figures", "ratios")
+    }
+    return RowResult(**{**raw, **summaries})

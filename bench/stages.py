@@ -1,0 +1,238 @@
+"""What each stage does in its own process, with the toolkit's real code: one function per stage, and their table.
+
+Every function imports only what a user of that row would import, when it is called. All figures are of one
+process: wall and CPU seconds per piece of work (a clip, or a training step), and bytes.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import statistics
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.inputs import VIDEO_SIZE, batch_reader, training_settings
+from bench.measure import Laps, now, private_memory
+from bench.plan import Job
+from toolkit.errors import VideoReadError, require
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+LIBRARIES = {
+    "mediapipe": ("mediapipe.tasks.python", "mediapipe"),
+    "onnx": ("onnxruntime", "all"),
+    "torch": ("torch", "train"),
+}
+"""backend -> (the heavy import behind it, the extra that brings it)."""
+WARM_UP_STEPS = {"pose": 10, "features": 10, "video": 1}
+INFER_CLIPS = (
+    4  # different clips, so that no cache knows the answer; few, so that they do not add to the peak
+)
+INFER_RUNS = {"pose": 100, "features": 100, "video": 12}
+LEAST_HELD = 8  # batches
+
+
+@dataclass
+class Outcome:
+    """figures: name -> number, units in the names; made: the file or folder that later rows need;
+    sources: figure -> the counter it was read from."""
+
+    figures: dict[str, float]
+    made: str = ""
+    sources: dict[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"figures": self.figures, "made": self.made, "sources": self.sources}
+
+
+def floor(job: Job) -> Outcome:
+    """The interpreter and numpy, nothing else."""
+    began = now()
+    import numpy  # noqa: F401 (the import is what is measured)
+
+    return Outcome({"import_s": now().since(began).wall_s})
+
+
+def extract(job: Job) -> Outcome:
+    """Clips -> a feature store, as `toolkit extract --workers 1` does it; video: decoding alone."""
+    began = now()
+    from toolkit.video import sample_frames
+
+    if job.row.mode == "video":
+        imported = now()
+        laps, failed = Laps(), 0
+        for clip in job.clips:
+            try:
+                for _ in sample_frames(
+                    clip.path, job.options.num_frames, clip.frame_start, clip.frame_end, VIDEO_SIZE
+                ):
+                    pass
+            except VideoReadError:
+                failed += 1
+            laps.lap()
+        stored = statistics.fmean(clip.path.stat().st_size for clip in job.clips)
+        figures = {"import_s": imported.since(began).wall_s, "stored_bytes_per_clip": stored}
+        return Outcome(figures | per_clip(laps.figures(), 1) | {"failed_clips": failed})
+
+    require(*LIBRARIES[job.row.backend])
+    from toolkit.extract import ExtractorSpec, make_extractor
+    from toolkit.store import FeatureStore, StoreSpec, StoreWriter
+
+    imported = now()
+    asset = Path(job.options.model_asset) if job.options.model_asset and job.row.mode == "pose" else None
+    extractor = make_extractor(ExtractorSpec(job.row.mode, job.row.backend, model_asset=asset))
+    loaded = now()
+    spec = StoreSpec(
+        job.row.mode, extractor.item_shape, job.options.num_frames, extractor.layout, extractor.fingerprint
+    )
+    folder = job.work_dir / "store"
+    with StoreWriter(folder, spec) as store:
+        laps, failed = Laps(), 0
+        for clip in job.clips:
+            clip = replace(clip, split="train")  # the measured training takes every clip
+            try:
+                frames = sample_frames(
+                    clip.path, spec.num_frames, clip.frame_start, clip.frame_end, extractor.frame_size
+                )
+                store.append(clip, *extractor.extract(frames))
+            except VideoReadError as error:
+                store.fail(clip, str(error))
+                failed += 1
+            laps.lap()
+    extractor.close()
+    stored = sum(path.stat().st_size for path in folder.iterdir() if not path.name.startswith("writer.lock"))
+    figures = {
+        "import_s": imported.since(began).wall_s,
+        "load_s": loaded.since(imported).wall_s,
+        "stored_bytes_per_clip": stored / max(1, len(FeatureStore.open(folder))),
+        "failed_clips": failed,
+    }
+    return Outcome(figures | per_clip(laps.figures(), 1), made=str(folder))
+
+
+def hold(job: Job) -> Outcome:
+    """How much private memory grows per batch while many batches are held at once."""
+    take = batch_reader(job)
+    size = job.options.batch_size
+    batch = take(range(size))  # the reader's own buffers are there from now on
+    count = max(LEAST_HELD, job.options.hold_bytes // batch.nbytes)
+    gc.collect()
+    before = private_memory()
+    held = [take(range(number * size, (number + 1) * size)) for number in range(count)]
+    after = private_memory()
+    figures = {
+        "array_bytes_per_batch": held[0].nbytes,
+        "held_bytes_per_batch": (after.byte_count - before.byte_count) / count,
+        "held_batches": count,
+    }
+    return Outcome(figures, sources={"held_bytes_per_batch": after.source})
+
+
+def train(job: Job) -> Outcome:
+    """Steps of the real training loop, as `toolkit train` runs it, on the clips repeated as often as needed."""
+    os.environ.setdefault("GOMP_SPINCOUNT", "0")  # as toolkit train does
+    began = now()
+    torch = require("torch", "train")
+    for module in ("safetensors", "pydantic", "yaml", "matplotlib"):
+        require(module, "train")
+    from bench.timed_clips import TimedClips
+    from toolkit.train.loop import Trainer
+    from toolkit.train.prepare import prepare
+
+    imported = now()
+    settings = training_settings(job)
+    torch.set_num_threads(settings.training.num_threads)
+    prepared = prepare(settings)
+    warm_up = WARM_UP_STEPS[job.row.mode]
+    clips = TimedClips(
+        prepared.train, (warm_up + job.options.steps[job.row.mode] + 1) * job.options.batch_size
+    )
+    run_dir = job.work_dir / "run"
+    run_dir.mkdir()
+    (run_dir / "config.yaml").write_text(settings.to_yaml(), encoding="utf-8")
+    trainer = Trainer(settings, prepared.spec, clips, None, run_dir, prepared.extractor, prepared.facts)
+    loaded = now()
+    clips.start()
+    outcome = trainer.run(lambda row: None)
+    figures = clips.laps.figures(warm_up)
+    figures |= per_clip(figures, job.options.batch_size)
+    figures |= {
+        "import_s": imported.since(began).wall_s,
+        "load_s": loaded.since(imported).wall_s,
+        "steps_per_s": 1 / figures["wall_s"],
+        "cpu_s_per_step": figures["cpu_s"],
+        "parameters": outcome.parameters,
+        "threads": settings.training.num_threads,
+    }
+    return Outcome(figures, made=str(run_dir))
+
+
+def export(job: Job) -> Outcome:
+    """The trained run -> a verified .onnx file."""
+    began = now()
+    for module in ("torch", "onnx", "onnxscript"):
+        require(module, "train")
+    from export.classifier import export_run
+
+    imported = now()
+    path = job.work_dir / "model.onnx"
+    report = export_run(job.runs[job.row.mode], path)
+    spent = now().since(imported)
+    figures = {"import_s": imported.since(began).wall_s, "wall_s": spent.wall_s, "cpu_s": spent.cpu_s}
+    return Outcome(figures | {"model_bytes": report.size_bytes}, made=str(path))
+
+
+def infer(job: Job) -> Outcome:
+    """One clip at a time through the classifier; its landmarks, features or frames are there already."""
+    take = batch_reader(job)
+    clips = [take(range(place, place + 1)) for place in range(INFER_CLIPS)]
+    began = now()
+    answer: Callable[[NDArray[Any]], Any]
+    if job.row.backend == "torch":
+        torch = require("torch", "train")
+        from toolkit.train.checkpoint import load_run
+
+        imported = now()
+        torch.set_num_threads(1)
+        model, _ = load_run(job.runs[job.row.mode])
+
+        def answer(clip: NDArray[Any]) -> Any:
+            with torch.inference_mode():
+                return model(torch.from_numpy(clip))
+    else:
+        from toolkit.recognizer import Recognizer
+
+        imported = now()
+        answer = Recognizer.load(job.models[job.row.mode]).logits
+    loaded = now()
+    laps = Laps()
+    for number in range(INFER_RUNS[job.row.mode]):
+        answer(clips[number % len(clips)])
+        laps.lap()
+    figures = {"import_s": imported.since(began).wall_s, "load_s": loaded.since(imported).wall_s}
+    return Outcome(figures | per_clip(laps.figures(), 1))
+
+
+def per_clip(figures: dict[str, float], clips: int) -> dict[str, float]:
+    """Times of pieces of `clips` clips each, and what follows from them per clip."""
+    return figures | {
+        "clips_per_s": clips / figures["wall_s"],
+        "wall_s_per_clip": figures["wall_s"] / clips,
+        "cpu_s_per_clip": figures["cpu_s"] / clips,
+    }
+
+
+STAGES: dict[str, Callable[[Job], Outcome]] = {
+    "floor": floor,
+    "extract": extract,
+    "hold": hold,
+    "train": train,
+    "export": export,
+    "infer": infer,
+}
+"""stage of a row -> what its process does."""
