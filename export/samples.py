@@ -12,9 +12,10 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.clips import Clip, read_index, read_wlasl
+from toolkit.clips import Clip, read_wlasl
 from toolkit.config import Settings, load_settings
 from toolkit.errors import ExportError, StoreError, StoreMismatchError
+from toolkit.recordings import read_index
 from toolkit.train.checkpoint import RunInfo
 from toolkit.train.dataset import VideoClips, open_store
 

@@ -1,4 +1,4 @@
-"""Clips and the indexes that list them: WLASL json, csv, folder per gloss.
+"""Clips and the index that lists them in WLASL format; people's own recordings: see recordings.py.
 
 This module knows names and files, not pixels: whether a video decodes is found out by extraction. All that is
 read here is untrusted: a WLASL id never becomes a path, it is looked up among the files that exist.
@@ -6,10 +6,9 @@ read here is untrusted: a WLASL id never becomes a path, it is looked up among t
 
 from __future__ import annotations
 
-import csv
 import json
 import os
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,7 +21,6 @@ VIDEO_SUFFIXES = (
     ".mp4", ".webm", ".mkv", ".mov", ".avi", ".m4v", ".mpg",
     ".mpeg", ".ts", ".flv", ".wmv", ".ogv", ".gif", ".3gp",
 )  # fmt: skip
-VAL_EVERY = 5  # without a split of their own, every fifth clip of a gloss is kept for validation
 
 
 @dataclass(frozen=True)
@@ -125,33 +123,7 @@ def read_wlasl(
                 clips[clip.id] = clip
     if wanted_ids is not None and (unknown := wanted_ids - listed):
         notes.append(f"{subset} names {len(unknown)} ids that {json_path.name} lacks, e.g. {min(unknown)}")
-    return _split_found(clips.values(), notes, f"{json_path} with the videos of {video_dir}")
-
-
-def read_index(source: Path, split: str | None = None) -> ClipIndex:
-    """Read people's own recordings: a csv (path, gloss[, split, signer, ...]) or a folder per gloss.
-
-    In a csv, paths are relative to the csv's folder. A folder holds `gloss/clip.mp4` or
-    `split/gloss/clip.mp4`.
-    Clips without a split are divided: every fifth clip of a gloss goes to val, the others to train.
-
-    Raises:
-        IndexFileError: the source is missing, has no usable rows, or names columns that are not known.
-    """
-    if source.is_dir():
-        clips = _folder_clips(source)
-    elif source.is_file():
-        clips = _csv_clips(source)
-    else:
-        raise IndexFileError(f"--index {source} is neither a csv file nor a folder; check the path")
-    notes: list[str] = []
-    if any(not clip.split for clip in clips):
-        clips = _divided(clips)
-        notes.append(f"no split given: every {VAL_EVERY}th clip of a gloss goes to val, the others to train")
-    chosen = [clip for clip in clips if split in (None, clip.split)]
-    if not chosen:
-        raise IndexFileError(f"{source} lists no clips{f' of split {split}' if split else ''}")
-    return _split_found(chosen, notes, str(source))
+    return split_found(clips.values(), notes, f"{json_path} with the videos of {video_dir}")
 
 
 def read_class_list(path: Path) -> list[str]:
@@ -211,20 +183,26 @@ def _files_by_stem(video_dir: Path) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for entry in sorted(os.scandir(video_dir), key=lambda item: item.name):
         path = Path(entry.path)
-        rank = _suffix_rank(path)
+        rank = suffix_rank(path)
         if rank is not None and entry.is_file():
             held = found.get(path.stem)
-            if held is None or rank < (_suffix_rank(held) or 0):
+            if held is None or rank < (suffix_rank(held) or 0):
                 found[path.stem] = path
     return found
 
 
-def _suffix_rank(path: Path) -> int | None:
+def suffix_rank(path: Path) -> int | None:
+    """The place of a file's ending among those of videos, the commonest first; None for other files."""
     suffix = path.suffix.lower()
     return VIDEO_SUFFIXES.index(suffix) if suffix in VIDEO_SUFFIXES else None
 
 
-def _split_found(clips: Iterable[Clip], notes: list[str], what: str) -> ClipIndex:
+def split_found(clips: Iterable[Clip], notes: list[str], what: str) -> ClipIndex:
+    """An index of the clips whose video exists and those whose does not.
+
+    Raises:
+        IndexFileError: there is no clip, or not one video; `what` names the source.
+    """
     here: list[Clip] = []
     missing: list[Clip] = []
     for clip in clips:
@@ -243,76 +221,6 @@ def _read_subset(path: Path) -> set[str]:
     if not isinstance(content, dict):
         raise IndexFileError(f"{path} is not an nslt_*.json: expected an object keyed by video_id")
     return set(content)
-
-
-CSV_COLUMNS = ("path", "gloss", "split", "signer", "id", "frame_start", "frame_end")
-
-
-def _csv_clips(source: Path) -> list[Clip]:
-    try:
-        with source.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            columns = reader.fieldnames or []
-            rows = list(reader)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise IndexFileError(f"{source} cannot be read as csv: {error}") from error
-    if not {"path", "gloss"} <= set(columns):
-        raise IndexFileError(
-            f"{source} needs the columns path and gloss (known: {CSV_COLUMNS}); it has {columns}"
-        )
-    clips: dict[str, Clip] = {}
-    for line, row in enumerate(rows, start=2):
-        path, gloss, split = (str(row.get(key) or "").strip() for key in ("path", "gloss", "split"))
-        clip_id = str(row.get("id") or "").strip() or path
-        if not path or not gloss:
-            raise IndexFileError(f"{source} line {line}: path or gloss is empty")
-        if split not in ("", *SPLITS):
-            raise IndexFileError(
-                f"{source} line {line}: split is {split!r}; use train, val or test, or leave it out"
-            )
-        if clip_id in clips:
-            raise IndexFileError(
-                f"{source} line {line}: {clip_id!r} is listed twice; give each row its own id"
-            )
-        try:
-            start, end = int(row.get("frame_start") or 1), int(row.get("frame_end") or -1)
-        except ValueError as error:
-            raise IndexFileError(
-                f"{source} line {line}: frame_start and frame_end are whole numbers"
-            ) from error
-        clips[clip_id] = Clip(
-            clip_id, gloss, split, str(row.get("signer") or ""), source.parent / path, start, end
-        )
-    return list(clips.values())
-
-
-def _folder_clips(root: Path) -> list[Clip]:
-    folders = sorted(path for path in root.iterdir() if path.is_dir())
-    by_split = bool(folders) and all(folder.name in SPLITS for folder in folders)
-    glosses = [(folder.name, sub) for folder in folders for sub in sorted(folder.iterdir()) if sub.is_dir()]
-    pairs = glosses if by_split else [("", folder) for folder in folders]
-    clips = [
-        Clip(path.relative_to(root).as_posix(), gloss.name, split, "", path)
-        for split, gloss in pairs
-        for path in sorted(gloss.iterdir())
-        if _suffix_rank(path) is not None and path.is_file()
-    ]
-    if not clips:
-        raise IndexFileError(
-            f"{root} holds no videos; expected {root}/GLOSS/clip.mp4 with one folder per gloss"
-        )
-    return clips
-
-
-def _divided(clips: Sequence[Clip]) -> list[Clip]:
-    seen: defaultdict[str, int] = defaultdict(int)
-    result = []
-    for clip in clips:
-        if not clip.split:
-            seen[clip.gloss] += 1
-            clip = replace(clip, split="val" if seen[clip.gloss] % VAL_EVERY == 0 else "train")
-        result.append(clip)
-    return result
 
 
 def _load_json(path: Path) -> Any:

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from toolkit.clips import read_class_list, read_index, read_wlasl
+from toolkit.clips import read_class_list, read_wlasl
 from toolkit.errors import IndexFileError
+from toolkit.recordings import read_index
 
 
 def instance(video_id: str, split: str = "train", **more: Any) -> dict[str, Any]:

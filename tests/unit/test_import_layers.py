@@ -16,6 +16,7 @@ ROOMS: dict[str, tuple[int, set[str]]] = {
     "toolkit": (2, set()),
     "toolkit.errors": (0, {"numpy"}),
     "toolkit.clips": (0, {"numpy"}),
+    "toolkit.recordings": (0, {"numpy"}),
     "toolkit.landmarks": (0, {"numpy"}),
     "toolkit.metrics": (0, {"numpy"}),
     "toolkit.metadata": (0, {"numpy"}),
@@ -90,7 +91,9 @@ def test_a_module_imports_only_what_its_layer_may(path: Path) -> None:
         other = room_of(name)
         if module.startswith(MEASURED_IN_ITS_OWN_PROCESS):
             continue
-        assert ROOMS[other][0] <= layer or name == "toolkit", f"{module} (layer {layer}) may not import {name}"
+        assert ROOMS[other][0] <= layer or name == "toolkit", (
+            f"{module} (layer {layer}) may not import {name}"
+        )
         if top != module.partition(".")[0]:
             assert (module.partition(".")[0], top) != ("toolkit", "bench"), f"{module} may not import bench"
             assert top != "export" or module == "toolkit.cli.export", f"{module} may not import export"
@@ -98,5 +101,16 @@ def test_a_module_imports_only_what_its_layer_may(path: Path) -> None:
 
 @pytest.mark.parametrize("path", SOURCES, ids=module_name)
 def test_no_file_is_named_after_a_library_or_a_drawer(path: Path) -> None:
-    refused = {"onnx", "torch", "types", "logging", "statistics", "utils", "common", "helpers", "base", "manager"}
+    refused = {
+        "onnx",
+        "torch",
+        "types",
+        "logging",
+        "statistics",
+        "utils",
+        "common",
+        "helpers",
+        "base",
+        "manager",
+    }
     assert path.stem not in refused

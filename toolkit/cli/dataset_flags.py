@@ -6,8 +6,9 @@ import argparse
 from pathlib import Path
 
 from toolkit.cli.flags import Parser
-from toolkit.clips import SPLITS, ClipIndex, read_index, read_wlasl
+from toolkit.clips import SPLITS, ClipIndex, read_wlasl
 from toolkit.errors import ConfigError
+from toolkit.recordings import read_index
 
 
 def add_dataset_flags(parser: Parser) -> None:

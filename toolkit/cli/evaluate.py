@@ -145,8 +145,9 @@ def _store_flag(args: argparse.Namespace, mode: str) -> Path | None:
 
 
 def _index_of(args: argparse.Namespace) -> Any:
-    from toolkit.clips import read_index, read_wlasl
+    from toolkit.clips import read_wlasl
     from toolkit.errors import ConfigError
+    from toolkit.recordings import read_index
 
     if args.index is not None:
         return read_index(args.index).clips

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from toolkit.clips import Clip, read_index, read_wlasl
+from toolkit.clips import Clip, read_wlasl
 from toolkit.errors import ConfigError, TrainingError
+from toolkit.recordings import read_index
 from toolkit.store import FeatureStore
 from toolkit.train.dataset import LabelledClips, StoreClips, VideoClips, count_without_features, open_store
 from toolkit.train.model import ModelSpec

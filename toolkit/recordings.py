@@ -1,0 +1,108 @@
+"""People's own recordings as clips: a csv, or a folder per gloss. Knows names and files, not pixels."""
+
+from __future__ import annotations
+
+import csv
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from toolkit.clips import SPLITS, Clip, ClipIndex, split_found, suffix_rank
+from toolkit.errors import IndexFileError
+
+VAL_EVERY = 5  # without a split of their own, every fifth clip of a gloss is kept for validation
+CSV_COLUMNS = ("path", "gloss", "split", "signer", "id", "frame_start", "frame_end")
+
+
+def read_index(source: Path, split: str | None = None) -> ClipIndex:
+    """Read people's own recordings: a csv (path, gloss[, split, signer, ...]) or a folder per gloss.
+
+    In a csv, paths are relative to the csv's folder. A folder holds `gloss/clip.mp4` or
+    `split/gloss/clip.mp4`.
+    Clips without a split are divided: every fifth clip of a gloss goes to val, the others to train.
+
+    Raises:
+        IndexFileError: the source is missing, has no usable rows, or names columns that are not known.
+    """
+    if source.is_dir():
+        clips = _folder_clips(source)
+    elif source.is_file():
+        clips = _csv_clips(source)
+    else:
+        raise IndexFileError(f"--index {source} is neither a csv file nor a folder; check the path")
+    notes: list[str] = []
+    if any(not clip.split for clip in clips):
+        clips = _divided(clips)
+        notes.append(f"no split given: every {VAL_EVERY}th clip of a gloss goes to val, the others to train")
+    chosen = [clip for clip in clips if split in (None, clip.split)]
+    if not chosen:
+        raise IndexFileError(f"{source} lists no clips{f' of split {split}' if split else ''}")
+    return split_found(chosen, notes, str(source))
+
+
+def _csv_clips(source: Path) -> list[Clip]:
+    try:
+        with source.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            columns = reader.fieldnames or []
+            rows = list(reader)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise IndexFileError(f"{source} cannot be read as csv: {error}") from error
+    if not {"path", "gloss"} <= set(columns):
+        raise IndexFileError(
+            f"{source} needs the columns path and gloss (known: {CSV_COLUMNS}); it has {columns}"
+        )
+    clips: dict[str, Clip] = {}
+    for line, row in enumerate(rows, start=2):
+        path, gloss, split = (str(row.get(key) or "").strip() for key in ("path", "gloss", "split"))
+        clip_id = str(row.get("id") or "").strip() or path
+        if not path or not gloss:
+            raise IndexFileError(f"{source} line {line}: path or gloss is empty")
+        if split not in ("", *SPLITS):
+            raise IndexFileError(
+                f"{source} line {line}: split is {split!r}; use train, val or test, or leave it out"
+            )
+        if clip_id in clips:
+            raise IndexFileError(
+                f"{source} line {line}: {clip_id!r} is listed twice; give each row its own id"
+            )
+        try:
+            start, end = int(row.get("frame_start") or 1), int(row.get("frame_end") or -1)
+        except ValueError as error:
+            raise IndexFileError(
+                f"{source} line {line}: frame_start and frame_end are whole numbers"
+            ) from error
+        clips[clip_id] = Clip(
+            clip_id, gloss, split, str(row.get("signer") or ""), source.parent / path, start, end
+        )
+    return list(clips.values())
+
+
+def _folder_clips(root: Path) -> list[Clip]:
+    folders = sorted(path for path in root.iterdir() if path.is_dir())
+    by_split = bool(folders) and all(folder.name in SPLITS for folder in folders)
+    glosses = [(folder.name, sub) for folder in folders for sub in sorted(folder.iterdir()) if sub.is_dir()]
+    pairs = glosses if by_split else [("", folder) for folder in folders]
+    clips = [
+        Clip(path.relative_to(root).as_posix(), gloss.name, split, "", path)
+        for split, gloss in pairs
+        for path in sorted(gloss.iterdir())
+        if suffix_rank(path) is not None and path.is_file()
+    ]
+    if not clips:
+        raise IndexFileError(
+            f"{root} holds no videos; expected {root}/GLOSS/clip.mp4 with one folder per gloss"
+        )
+    return clips
+
+
+def _divided(clips: Sequence[Clip]) -> list[Clip]:
+    seen: defaultdict[str, int] = defaultdict(int)
+    result = []
+    for clip in clips:
+        if not clip.split:
+            seen[clip.gloss] += 1
+            clip = replace(clip, split="val" if seen[clip.gloss] % VAL_EVERY == 0 else "train")
+        result.append(clip)
+    return result
