@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch", reason="training needs the train extra")
+pytest.importorskip("torch", reason="training needs the train extra")
+
+import torch
 
 from toolkit.errors import ConfigError
 from toolkit.landmarks import LAYOUTS, get_layout

@@ -159,7 +159,7 @@ class Trainer:
             "val_top5": row.val_top5,
             "val_loss": row.val_loss,
             "n_val": n_val,
-            "val_top1_interval": None if row.val_top1 is None else wilson_interval(row.val_top1, n_val),
+            "val_top1_interval": None if row.val_top1 is None else list(wilson_interval(row.val_top1, n_val)),
         }
         info = RunInfo(self.spec, self.train.glosses, self.extractor, self.facts, metrics, row.epoch)
         weights = self.average.weights(self.model)

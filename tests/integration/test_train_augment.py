@@ -1,0 +1,118 @@
+"""Augmentation: every piece does what its name says, and nothing when it is switched off."""
+
+import pytest
+
+pytest.importorskip("torch", reason="training needs the train extra")
+
+import torch
+
+from toolkit.landmarks import get_layout
+from toolkit.train.augment import crop_and_warp, make_augmentation, mirror_landmarks
+from toolkit.train.settings import AugmentationSettings
+
+OFF = {"mirror": 0, "rotation": 0, "scale": 0, "shift": 0, "crop": 0, "warp": 0, "noise": 0, "hide_hand": 0,
+       "feature_noise": 0, "brightness": 0}  # fmt: skip
+
+
+def augmentation(mode, layout="", **on):
+    return make_augmentation(mode, AugmentationSettings(**OFF | on), layout)
+
+
+def poses(n=6, t=16, layout="body_hands"):
+    torch.manual_seed(0)
+    clips = torch.rand(n, t, len(get_layout(layout)), 4)
+    clips[:, 3:5, 33:54] = torch.nan
+    return clips
+
+
+def clips_of(mode):
+    if mode == "video":
+        return torch.randint(0, 256, (6, 4, 8, 8, 3), dtype=torch.uint8)
+    return poses() if mode == "pose" else torch.randn(6, 16, 12)
+
+
+@pytest.mark.parametrize("mode", ["pose", "features", "video"])
+def test_switched_off_pieces_change_nothing(mode):
+    clips = clips_of(mode)
+    torch.testing.assert_close(augmentation(mode, "body_hands")(clips), clips, equal_nan=True)
+    assert make_augmentation(mode, AugmentationSettings(enabled=False), "body_hands") is None
+
+
+@pytest.mark.parametrize("mode", ["pose", "features", "video"])
+def test_the_default_changes_clips_but_not_their_kind_nor_the_original(mode):
+    clips = clips_of(mode)
+    before = clips.clone()
+    changed = make_augmentation(mode, AugmentationSettings(), "body_hands")(clips)
+    assert changed.shape == clips.shape and changed.dtype == clips.dtype
+    assert not torch.equal(changed.nan_to_num(), clips.nan_to_num())
+    torch.testing.assert_close(clips, before, equal_nan=True)
+
+
+def test_mirror_swaps_sides():
+    clips = poses()
+    layout = get_layout("body_hands")
+    torch.testing.assert_close(
+        augmentation("pose", "body_hands", mirror=1)(clips), mirror_landmarks(clips, layout), equal_nan=True
+    )
+    assert (
+        mirror_landmarks(clips, layout)[:, 3:5, 54:].isnan().all()
+    )  # the missing left hand is now the right
+
+
+def test_half_of_the_clips_are_mirrored():
+    clips = poses(n=400, t=1)
+    changed = ((augmentation("pose", "body_hands", mirror=0.5)(clips) - clips).abs() > 0.01).flatten(1).any(1)
+    assert 0.4 < changed.float().mean() < 0.6
+
+
+def test_scale_keeps_the_shoulders_where_they_are_and_shift_moves_all_alike():
+    clips = poses(layout="body")
+    scaled = augmentation("pose", "body", scale=0.3)(clips)
+    middle = [x[:, :, [11, 12], :2].mean((1, 2)) for x in (clips, scaled)]
+    torch.testing.assert_close(*middle, atol=1e-5, rtol=0)
+    assert (scaled - clips).abs().max() > 0.01
+    moved = augmentation("pose", "body", shift=0.5)(clips)[..., :2] - clips[..., :2]
+    torch.testing.assert_close(moved, moved[:, :1, :1].expand_as(moved), atol=1e-6, rtol=0)
+
+
+def test_rotation_keeps_distances_in_a_4_to_3_image():
+    clips = poses(layout="body")
+    turned = augmentation("pose", "body", rotation=0.5)(clips)
+    lengths = [
+        ((x[:, :, 0, :2] - x[:, :, 20, :2]) * torch.tensor([4.0, 3.0])).norm(dim=-1) for x in (clips, turned)
+    ]
+    torch.testing.assert_close(*lengths, atol=1e-5, rtol=0)
+    assert (turned - clips).abs().max() > 0.01
+
+
+def test_hidden_hands_lose_one_span_and_the_body_nothing():
+    clips = torch.rand(50, 16, 75, 4)
+    hidden = augmentation("pose", "body_hands", hide_hand=1)(clips).isnan()
+    assert not hidden[:, :, :33].any() and hidden[:, :, 33:].any()
+    left = hidden[:, :, 33:54].all(3)
+    assert torch.equal(left.any(2), left.all(2))  # a hand is lost whole
+    lost = left.all(2)
+    assert lost.sum(1).max() <= 6
+    assert ((lost[:, 1:] != lost[:, :-1]).sum(1) <= 2).all()
+
+
+def test_cropping_plays_a_part_of_the_clip_in_order():
+    ramp = torch.arange(16.0).repeat(100, 1)[..., None]
+    played = crop_and_warp(ramp, crop=0.15, warp=0.3)[..., 0]
+    assert (played.diff(dim=1) >= -1e-5).all()
+    assert (played[:, 0] <= 0.15 * 15 + 1e-4).all() and (played[:, -1] >= 0.85 * 15 - 1e-4).all()
+    assert played[:, 0].std() > 0.1 and played[:, 8].std() > 0.1
+
+
+def test_frames_beside_a_gap_keep_what_was_found():
+    clip = torch.ones(20, 16, 1)
+    clip[:, 7] = torch.nan
+    played = crop_and_warp(clip, crop=0.1, warp=0.2)
+    assert played.isnan().sum(1).max() <= 2 and (played[~played.isnan()] == 1).all()
+
+
+def test_brightness_changes_a_whole_clip_by_one_factor():
+    clips = torch.full((8, 3, 4, 4, 3), 100, dtype=torch.uint8)
+    changed = augmentation("video", brightness=0.2)(clips)
+    assert changed.dtype == torch.uint8 and changed.min() >= 80 and changed.max() <= 120
+    assert all(len(clip.unique()) == 1 for clip in changed) and len(changed.unique()) > 1

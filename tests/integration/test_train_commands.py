@@ -1,0 +1,144 @@
+"""`toolkit train` and `toolkit evaluate` as a user runs them, in each mode."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numbered_video import write_video
+
+pytest.importorskip("torch", reason="training needs the train extra")
+
+from toolkit.cli.main import main
+from toolkit.clips import Clip
+from toolkit.store import StoreSpec, StoreWriter
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+SMALL = ["--set", "model.embed_dim=16", "--set", "model.ff_dim=16", "--epochs", "2"]
+ITEMS = {"pose": ((33, 4), "body"), "features": ((8,), "")}
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def make_store(mode):
+    """A store where the guide's config looks for it: dataset/poses or dataset/features."""
+    rng = np.random.default_rng(0)
+    shape, layout = ITEMS[mode]
+    path = Path("dataset/poses" if mode == "pose" else "dataset/features")
+    with StoreWriter(path, StoreSpec(mode, shape, 16, layout, {"backend": "drawn"})) as writer:
+        for split in ("train", "val", "test"):
+            for gloss in ("book", "drink"):
+                for take in range(4):
+                    clip = Clip(f"{split}-{gloss}-{take}", gloss, split, "", Path("clip.mp4"))
+                    writer.append(clip, rng.random((16, *shape), dtype=np.float32), {})
+        writer.fail(Clip("broken", "book", "train", "", Path("clip.mp4")), "no frame decodes")
+    return path
+
+
+def make_videos():
+    for split, takes in (("train", 3), ("val", 1)):
+        for level, gloss in ((40, "book"), (200, "drink")):
+            for take in range(takes):
+                frames = np.full((12, 48, 64, 3), level + take, np.uint8)
+                write_video(Path("clips") / split / gloss / f"{gloss}{split}{take}.mp4", frames)
+    Path("clips/train/book/damaged.mp4").write_bytes(b"not a video")
+
+
+def run(capsys, *words):
+    """(exit status, last line of stdout as JSON or None, stderr)."""
+    status = main([str(word) for word in words])
+    out, err = capsys.readouterr()
+    return status, json.loads(out.splitlines()[-1]) if status == 0 else None, err
+
+
+@pytest.mark.parametrize(("mode", "config"), [("pose", "small_config"), ("features", "features")])
+def test_the_guides_command_trains_and_evaluates(capsys, mode, config):
+    make_store(mode)
+    status, result, err = run(capsys, "train", "--config", CONFIGS / f"{config}.yaml", *SMALL, "--json")
+    assert status == 0
+    assert set(result) == {
+        "run", "mode", "epochs", "best_epoch", "val_top1", "val_top5", "n_val", "parameters", "skipped", "seconds",
+        "peak_rss_mib",
+    }  # fmt: skip
+    assert (result["mode"], result["epochs"], result["n_val"], result["skipped"]) == (mode, 2, 8, 1)
+    assert result["peak_rss_mib"] > 50 and "1 clips skipped" in err and "epoch 2/2" in err
+    files = {path.name for path in Path(result["run"]).iterdir()}
+    assert files == {
+        "config.yaml", "best.safetensors", "best.json", "last.safetensors", "last.json", "log.jsonl", "curves.png",
+    }  # fmt: skip
+    status, figures, _ = run(capsys, "evaluate", result["run"], "--split", "val", "--json")
+    assert status == 0 and figures["top1"] == result["val_top1"] and figures["n"] == 8
+    status, figures, _ = run(capsys, "evaluate", result["run"], "--output_dir", "report", "--json")
+    assert status == 0 and figures["interval"][0] <= figures["top1"] <= figures["interval"][1]
+    assert {path.suffix for path in Path("report").iterdir()} == {".json", ".csv", ".md", ".png"}
+
+
+def test_video_mode_trains_and_evaluates(capsys):
+    make_videos()
+    given = ("--input_type", "video", "--index", "clips", "--num_frames", 4, "--batch_size", 2)
+    status, result, err = run(capsys, "train", *given, *SMALL, "--json")
+    assert status == 0 and result["n_val"] == 2 and result["skipped"] == 1
+    assert "the video gives no frame" in err
+    status, figures, _ = run(capsys, "evaluate", result["run"], "--split", "val", "--json")
+    assert status == 0 and figures["n"] == 2 and figures["top1"] == result["val_top1"]
+
+
+def test_flags_change_settings_and_a_second_run_gets_a_folder_of_its_own(capsys):
+    store = make_store("pose").rename("elsewhere")
+    flags = ("--pose_dir", store, "--batch_size", 2, "--num_frames", 8, "--seed", 5)
+    runs = [run(capsys, "train", *flags, *SMALL, "--json")[1]["run"] for _ in range(2)]
+    assert runs == [str(Path("runs/pose")), str(Path("runs/pose-2"))]
+    saved = Path(runs[0], "config.yaml").read_text()
+    assert all(line in saved for line in ("batch_size: 2", "num_frames: 8", "seed: 5", "pose_dir: elsewhere"))
+    assert json.loads(Path(runs[0], "best.json").read_text())["spec"]["num_frames"] == 8
+
+
+def test_a_run_is_continued_only_on_request_and_with_its_own_settings(capsys):
+    make_store("pose")
+    status, first, _ = run(capsys, "train", *SMALL, "--output_dir", "here", "--json")
+    assert status == 0
+    status, _, err = run(capsys, "train", *SMALL, "--output_dir", "here")
+    assert status == 2 and "--resume" in err
+    status, _, err = run(capsys, "train", "--resume", "--output_dir", "here", "--batch_size", 3)
+    assert status == 2 and "training.batch_size was" in err
+    status, more, _ = run(capsys, "train", "--resume", "--output_dir", "here", "--epochs", 3, "--json")
+    assert status == 0 and more["epochs"] == first["epochs"] + 1
+    assert len(Path("here/log.jsonl").read_text().splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (("train", "--num_frames", "17"), "num_frames 17 is more than the 16"),
+        (
+            ("train", "--set", "efficiency.use_pose=false", "--set", "model.input_type=pose"),
+            "use_pose is false",
+        ),
+        (("train", "--set", "training.epoch=3"), "training.epochs"),
+        (("train", "--config", "nothing.yaml"), "nothing.yaml"),
+        (("train", "--pose_dir", "nowhere"), "toolkit extract"),
+        (("train", "--resume"), "--output_dir"),
+        (("evaluate", "nowhere"), "no checkpoint"),
+        (("evaluate", "nowhere.onnx"), "nowhere.onnx"),
+    ],
+)
+def test_what_the_user_can_cure_exits_with_2_and_says_how(capsys, words, reason):
+    make_store("pose")
+    status, _, err = run(capsys, *words)
+    assert status == 2 and reason in err
+
+
+def test_evaluate_refuses_the_wrong_store(capsys):
+    make_store("pose")
+    _, result, _ = run(capsys, "train", *SMALL, "--json")
+    status, _, err = run(capsys, "evaluate", result["run"], "--feature_dir", "dataset/features")
+    assert status == 2 and "--pose_dir" in err
+    with StoreWriter("other", StoreSpec("pose", (33, 4), 16, "body", {"backend": "another"})) as writer:
+        writer.append(Clip("a", "book", "test", "", Path("a.mp4")), np.zeros((16, 33, 4), np.float32), {})
+    status, _, err = run(capsys, "evaluate", result["run"], "--pose_dir", "other")
+    assert status == 2 and "another" in err and "drawn" in err
+    status, figures, _ = run(capsys, "evaluate", result["run"], "--pose_dir", "other", "--override", "--json")
+    assert status == 0 and figures["n"] == 1
