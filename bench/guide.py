@@ -10,7 +10,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import combinations
+
+from bench.measure import Summary
 
 KIB, MIB, GIB = 2**10, 2**20, 2**30
 GUIDE_FRAMES, GUIDE_BATCH = 16, 4
@@ -28,7 +30,7 @@ WLASL_CLIPS = 21083
 HOLDS_WITHIN = 1.5
 """The guide's figures are round ("~"): one within this factor of the truth holds."""
 SAME_SPEED = 1.1
-"""Two modes closer than this factor are equally fast for a user."""
+"""Two modes closer than this factor, or whose repetitions overlap, are equally fast for a user."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ def verdict(guide: float, true: float) -> str:
 
 
 def size_claims(
-    modes: Sequence[str], held_per_batch: Mapping[str, float], stored_per_clip: Mapping[str, float]
+    modes: Sequence[str], held_per_batch: Mapping[str, Summary], stored_per_clip: Mapping[str, Summary]
 ) -> list[Claim]:
     """Claims on memory and disk. held_per_batch, stored_per_clip: measured bytes at the guide's own sizes;
     modes that were not measured are left out of them.
@@ -71,12 +73,12 @@ def size_claims(
     for mode in modes:
         true = clip_bytes(mode)
         claims.append(Claim("a clip in RAM", mode, PER_CLIP[mode], true, None, verdict(PER_CLIP[mode], true)))
-        batch, held = true * GUIDE_BATCH, held_per_batch.get(mode)
+        batch, held = true * GUIDE_BATCH, _median(held_per_batch, mode)
         judged = verdict(PER_BATCH[mode], batch)
         if held is not None and verdict(PER_BATCH[mode], held) != judged:
             judged += f"; as measured: {verdict(PER_BATCH[mode], held)}"
         claims.append(Claim(f"a batch of {GUIDE_BATCH} in RAM", mode, PER_BATCH[mode], batch, held, judged))
-        stored = stored_per_clip.get(mode)
+        stored = _median(stored_per_clip, mode)
         whole = None if stored is None else stored * WLASL_CLIPS
         if mode in DISK:
             plain = true * WLASL_CLIPS
@@ -89,25 +91,27 @@ def size_claims(
     return claims
 
 
-def speed_claim(clips_per_s: Mapping[str, float]) -> Claim | None:
+def speed_claim(clips_per_s: Mapping[str, Summary]) -> Claim | None:
     """The guide's ranking of training speeds beside the measured one; None with fewer than two modes."""
     ranked = [mode for mode in SPEED if mode in clips_per_s]
     if len(ranked) < 2:
         return None
-    wrong = [
-        f"{slower} is {clips_per_s[slower] / clips_per_s[faster]:.1f}x as fast as {faster}"
-        for place, faster in enumerate(ranked)
-        for slower in ranked[place + 1 :]
-        if clips_per_s[slower] > clips_per_s[faster] * SAME_SPEED
-    ]
-    level = [
-        f"{slower} and {faster} are level"
-        for faster, slower in pairwise(ranked)
-        if 1 / SAME_SPEED <= clips_per_s[slower] / clips_per_s[faster] <= SAME_SPEED
-    ]
-    found = ", ".join(f"{mode} {clips_per_s[mode]:.3g} clips/s" for mode in ranked)
+    wrong, level = [], []
+    for faster, slower in combinations(ranked, 2):
+        ours, theirs = clips_per_s[slower], clips_per_s[faster]
+        factor = ours.median / theirs.median
+        ranges_meet = ours.low <= theirs.high and theirs.low <= ours.high
+        if 1 / SAME_SPEED <= factor <= SAME_SPEED or ranges_meet:
+            level.append(f"{faster} and {slower} are level")
+        elif factor > 1:
+            wrong.append(f"{slower} is {factor:.1f}x as fast as {faster}")
+    found = ", ".join(f"{mode} {clips_per_s[mode].median:.3g} clips/s" for mode in ranked)
     judged = (
         f"wrong: {'; '.join(wrong)}" if wrong else f"holds in part: {'; '.join(level)}" if level else "holds"
     )
     said = ", ".join(f"{mode} {SPEED[mode]}" for mode in ranked)
     return Claim("training speed", ", ".join(ranked), said, None, found, judged)
+
+
+def _median(found: Mapping[str, Summary], mode: str) -> float | None:
+    return found[mode].median if mode in found else None

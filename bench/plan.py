@@ -17,7 +17,7 @@ MODES = ("pose", "features", "video")
 class Row:
     """One line of the result: a stage of the pipeline in one mode with one backend.
 
-    stage: a key of bench.stages.STAGES; default: what a user gets without choosing a backend;
+    stage: a key of bench.rows.STAGES; default: what a user gets without choosing a backend;
     once: too slow, and too steady, to be repeated; quick: part of --quick.
     """
 

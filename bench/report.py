@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.guide import MIB, clip_bytes
+from bench.guide import GUIDE_BATCH, GUIDE_FRAMES, PER_BATCH, clip_bytes
 from bench.results import Results
-from bench.tables import Table, all_tables, failures, method
+from bench.tables import Table, all_tables, failures, method, number, size
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from rich.console import Console
 
 MARKDOWN, PICTURE = "results.md", "results.png"
+GUIDE_SIZES = (GUIDE_FRAMES, GUIDE_BATCH)
 COLOURS = {"pose": "#3b7dd8", "features": "#e39b32", "video": "#8a8f98"}
 
 
@@ -56,51 +58,62 @@ def to_markdown(results: Results) -> str:
 
 
 def draw(results: Results, path: Path) -> None:
-    """Bytes per batch, clips per second and peak memory of the modes that were measured."""
+    """Bytes per batch beside the guide's, clips per second and peak memory of the modes that were measured."""
     from matplotlib.figure import Figure  # Figure alone draws without a display
 
     modes = list(results.options["modes"])
-    batch = results.options["batch_size"]
-    figure = Figure(figsize=(11, 3.8), layout="constrained")
+    frames, batch = results.options["num_frames"], results.options["batch_size"]
+    figure = Figure(figsize=(12, 4), layout="constrained")
     memory, speed, peak = figure.subplots(1, 3)
-    computed = [clip_bytes(mode, results.options["num_frames"]) * batch / MIB for mode in modes]
-    held = [_median(results, "hold", mode, "held_bytes_per_batch") / MIB for mode in modes]
+    bytes_of = {
+        "guide": [float(PER_BATCH[mode]) if (frames, batch) == GUIDE_SIZES else 0.0 for mode in modes],
+        "sum": [float(clip_bytes(mode, frames) * batch) for mode in modes],
+        "real": [_median(results, "hold", mode, "held_bytes_per_batch") for mode in modes],
+    }
     _bars(
         memory,
         modes,
-        {"arithmetic": computed, "measured": held},
-        f"RAM per batch of {batch}",
-        "MiB",
+        bytes_of,
+        f"RAM per batch of {batch}: guide, arithmetic, measured",
+        "bytes",
+        size,
         log=True,
     )
-    for axes, figure_name, unit, title, log, factor in (
-        (speed, "clips_per_s", "clips/s", "Throughput", True, 1.0),
-        (peak, "peak_bytes", "MiB", "Peak memory of the process", False, 1 / MIB),
+    for axes, figure_name, unit, title, written, log in (
+        (speed, "clips_per_s", "clips/s", "Throughput", number, True),
+        (peak, "peak_bytes", "bytes", "Peak memory of the process", size, False),
     ):
-        values = {
-            stage: [_median(results, stage, mode, figure_name) * factor for mode in modes]
+        stages = {
+            stage: [_median(results, stage, mode, figure_name) for mode in modes]
             for stage in ("extract", "train")
         }
-        _bars(axes, modes, values, title, unit, log=log)
+        _bars(axes, modes, stages, title, unit, written, log=log)
+    peak.set_yticks([])  # every bar has its figure
     figure.savefig(path, dpi=120)
 
 
 def _bars(
-    axes: Axes, modes: list[str], groups: dict[str, list[float]], title: str, unit: str, log: bool
+    axes: Axes,
+    modes: list[str],
+    groups: dict[str, list[float]],
+    title: str,
+    unit: str,
+    written: Callable[[float], str],
+    log: bool,
 ) -> None:
-    width = 0.8 / len(groups)
+    width = 0.84 / len(groups)
     for place, (name, values) in enumerate(groups.items()):
-        at = [number + (place - (len(groups) - 1) / 2) * width for number in range(len(modes))]
-        colours = [COLOURS[mode] for mode in modes]
-        drawn = axes.bar(at, values, width * 0.94, color=colours, alpha=1.0 if place else 0.5)
-        axes.bar_label(
-            drawn, [f"{name}\n{value:.3g}" if value else f"{name}\n–" for value in values], fontsize=7
-        )
+        at = [spot + (place - (len(groups) - 1) / 2) * width for spot in range(len(modes))]
+        shade = 0.35 + 0.65 * (place + 1) / len(groups)
+        drawn = axes.bar(at, values, width * 0.94, color=[COLOURS[mode] for mode in modes], alpha=shade)
+        labels = [f"{name}\n{written(value).replace(' ', chr(10))}" if value else "" for value in values]
+        axes.bar_label(drawn, labels, fontsize=7)
     axes.set_xticks(range(len(modes)), modes)
-    axes.set(title=title, ylabel=unit)
+    axes.set_title(title, fontsize=10)
+    axes.set_ylabel(unit)
     if log and any(value > 0 for values in groups.values() for value in values):
         axes.set_yscale("log")
-    axes.margins(y=0.2)
+    axes.margins(y=0.25)
     axes.spines[["top", "right"]].set_visible(False)
 
 

@@ -182,9 +182,9 @@ def _row_result(one: Measured, all_rows: Sequence[Measured]) -> RowResult:
 
 
 def _claims(results: Results, options: Options) -> tuple[guide.Claim, ...]:
-    held: dict[str, float] = {}
-    stored: dict[str, float] = {}
-    speed: dict[str, float] = {}
+    held: dict[str, Summary] = {}
+    stored: dict[str, Summary] = {}
+    speed: dict[str, Summary] = {}
     wanted = (
         (held, "hold", "held_bytes_per_batch", (options.num_frames, options.batch_size) == (16, 4)),
         (stored, "extract", "stored_bytes_per_clip", options.num_frames == guide.GUIDE_FRAMES),
@@ -193,9 +193,8 @@ def _claims(results: Results, options: Options) -> tuple[guide.Claim, ...]:
     for mode in options.modes:
         for found, stage, figure, comparable in wanted:
             row = results.find(stage, mode)
-            value = row.median(figure) if row else None
-            if comparable and value is not None:
-                found[mode] = value
+            if comparable and row and figure in row.figures:
+                found[mode] = row.figures[figure]
     ranked = guide.speed_claim(speed)
     return tuple(guide.size_claims(options.modes, held, stored) + ([ranked] if ranked else []))
 

@@ -53,7 +53,7 @@ def times(results: Results) -> Table:
     """Every row: how long, how much work, how much memory, and beside what."""
     columns = (
         "row", "import s", "load s", "first ms", "p50 ms", "p95 ms", "clips/s", "CPU ms per clip", "CPU ratio",
-        "peak MiB",
+        "peak MB",
     )  # fmt: skip
     lines = [_time_cells(row) for row in results.rows if row.stage != "hold" or row.status == "failed"]
     return Table("What each stage costs (a piece: a clip; in training: a step)", columns, tuple(lines))
@@ -109,7 +109,8 @@ def method(results: Results) -> list[str]:
     packages = ", ".join(f"{name} {found}" for name, found in env["packages"].items())
     return [
         f"{data['clips']} clips of {data['glosses']} glosses, {options['num_frames']} frames each, batch of "
-        f"{options['batch_size']}, {options['repeats']} repetitions; median, ± half the range in %.",
+        f"{options['batch_size']}, {options['repeats']} repetitions; median, ± half the range in %. 1 KB is "
+        "1024 bytes.",
         f"Every row in a fresh process. Peak memory: {_listed(sources['peak_bytes'])}; "
         f"memory per batch: growth of {_listed(sources['held_bytes_per_batch'])}.",
         f"{env['cpu']}, {env['cores']} of {env['cores_in_machine']} cores, {env['ram_gib']} GiB, {env['os']}, "

@@ -13,7 +13,7 @@ from typing import Any
 
 from bench.measure import peak_memory
 from bench.plan import Job
-from bench.stages import STAGES
+from bench.rows import STAGES
 from toolkit.errors import ToolkitError
 
 

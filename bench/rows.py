@@ -183,7 +183,11 @@ def export(job: Job) -> Outcome:
     path = job.work_dir / "model.onnx"
     report = export_run(job.runs[job.row.mode], path)
     spent = now().since(imported)
-    figures = {"import_s": imported.since(began).wall_s, "wall_s": spent.wall_s, "cpu_s": spent.cpu_s}
+    figures = {
+        "import_s": imported.since(began).wall_s,
+        "first_ms": 1000 * spent.wall_s,  # the one and only
+        "cpu_s": spent.cpu_s,
+    }
     return Outcome(figures | {"model_bytes": report.size_bytes}, made=str(path))
 
 
