@@ -2,6 +2,7 @@
 
 ToolkitError
  ├── ConfigError(ValueError)               a setting or flag is wrong
+ ├── InputError(ValueError)                an array has another shape or type than is needed
  ├── IndexFileError(ValueError)            a data-set index (json, csv, folder) cannot be used
  ├── VideoReadError(OSError)               a video gives no usable frames
  ├── StoreError(ValueError)                a feature store is damaged or missing
@@ -29,6 +30,10 @@ class ToolkitError(Exception):
 
 class ConfigError(ToolkitError, ValueError):
     """A setting or flag is wrong, or two of them contradict each other."""
+
+
+class InputError(ToolkitError, ValueError):
+    """An array (frames, landmarks, features) has another shape or type than is needed."""
 
 
 class IndexFileError(ToolkitError, ValueError):

@@ -15,7 +15,7 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from toolkit.errors import ConfigError, ModelFileError
+from toolkit.errors import InputError, ModelFileError
 from toolkit.extract.source import ClipReader, Source, check_clips, trained_extractor
 from toolkit.metadata import ModelMetadata
 from toolkit.session import make_session
@@ -84,13 +84,13 @@ class Recognizer:
         top: how many glosses to return; frame_start, frame_end: part of a video, 1-based, -1 to the end.
 
         Raises:
-            ConfigError: an array of another shape or type, or top below 1.
+            InputError: an array of another shape or type, or top below 1.
             VideoReadError: the video gives no frames, or nobody was found in them.
             ModelFileError: the extractor is not the one the model was trained on.
             MissingDependencyError, WeightsError: the extractor cannot be built on this machine.
         """
         if top < 1:
-            raise ConfigError(f"top is {top}; give a number from 1")
+            raise InputError(f"top is {top}; give a number from 1")
         clip = self._reader.read(source, frame_start, frame_end)
         logits = self.logits(clip[None])[0].astype(np.float64)
         scores = np.exp(logits - logits.max())
@@ -105,12 +105,12 @@ class Recognizer:
         clips: float32 (uint8 for mode video); pose: image-fraction landmarks, NaN where nothing was found.
 
         Raises:
-            ConfigError: another shape or type, or values that give no finite score.
+            InputError: another shape or type, or values that give no finite score.
         """
         check_clips(clips, self.metadata, batched=True)
         logits: NDArray[np.float32] = self._session.run([OUTPUT], {INPUT: np.ascontiguousarray(clips)})[0]
         if not np.isfinite(logits).all():
-            raise ConfigError(
+            raise InputError(
                 "the model gave scores that are not finite: a clip holds infinite values or, for features, "
                 "NaN. Give finite numbers, and NaN only for landmarks that were not found."
             )

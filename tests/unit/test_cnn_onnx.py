@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from toolkit.errors import ConfigError, WeightsError
+from toolkit.errors import ConfigError, InputError, WeightsError
 from toolkit.extract import ExtractorSpec, make_extractor
 from toolkit.extract.cnn_onnx import OnnxCnn
 from toolkit.extract.cnn_projection import POOLED_DIM, WEIGHTS_FILE, projection_matrix
@@ -97,7 +97,7 @@ def test_interface(cnn: OnnxCnn) -> None:
     ids=["size", "type", "grey"],
 )
 def test_a_frame_of_another_kind_is_refused(cnn: OnnxCnn, frame: NDArray[np.uint8]) -> None:
-    with pytest.raises(ConfigError, match=r"\(224, 224, 3\) uint8 RGB: decode to"):
+    with pytest.raises(InputError, match=r"\(224, 224, 3\) uint8 RGB: decode to"):
         cnn.extract([frame])
 
 

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from toolkit import Prediction, Recognizer
-from toolkit.errors import ConfigError, ModelFileError, VideoReadError
+from toolkit.errors import InputError, ModelFileError, VideoReadError
 from toolkit.landmarks import LAYOUTS
 
 DATA = Path(__file__).parent.parent / "data"
@@ -85,7 +85,7 @@ def test_top_is_cut_to_what_was_asked_and_to_what_there_is() -> None:
     clip = pose_clip(4, 0.5, 0.1)
     assert len(recognizer.predict(clip, top=2).top) == 2
     assert len(recognizer.predict(clip, top=99).top) == 3
-    with pytest.raises(ConfigError, match="top is 0"):
+    with pytest.raises(InputError, match="top is 0"):
         recognizer.predict(clip, top=0)
 
 
@@ -95,7 +95,7 @@ def test_a_clip_in_which_nothing_was_found_still_has_logits() -> None:
 
 
 def test_values_without_a_finite_score_are_refused() -> None:
-    with pytest.raises(ConfigError, match="not finite"):
+    with pytest.raises(InputError, match="not finite"):
         Recognizer.load(POSE).predict(np.full((4, 33, 4), np.inf, np.float32))
 
 
@@ -113,7 +113,7 @@ def test_values_without_a_finite_score_are_refused() -> None:
     ids=lambda array: f"{array.shape} {array.dtype}",
 )
 def test_wrong_arrays_are_refused_with_both_shapes(wrong: NDArray[Any]) -> None:
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(InputError) as caught:
         Recognizer.load(POSE).predict(wrong)
     assert "(T, 33, 4) float32" in str(caught.value)
     assert f"{wrong.shape} {wrong.dtype}" in str(caught.value)
@@ -156,7 +156,7 @@ def test_a_part_of_a_video_is_looked_at_alone(tmp_path: Path) -> None:
     with Recognizer.load(VIDEO) as recognizer:
         assert recognizer.predict(path).gloss == "red"
         assert recognizer.predict(path, frame_start=11, frame_end=15).gloss == "blue"
-        with pytest.raises(ConfigError, match="for video files"):
+        with pytest.raises(InputError, match="for video files"):
             recognizer.predict(frames_of("red", "blue"), frame_start=2)
 
 

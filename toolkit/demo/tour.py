@@ -101,14 +101,13 @@ def _run(command: list[str], say: Callable[[str], None]) -> dict[str, Any]:
         [sys.executable, "-m", *command, "--json"], stdout=subprocess.PIPE, text=True, encoding="utf-8"
     )
     assert process.stdout is not None
-    held = ""
+    answer = ""
     for line in process.stdout:
-        if held:
-            sys.stdout.write(held)
+        if line.startswith("{"):
+            answer = line
+        else:
+            sys.stdout.write(line)
             sys.stdout.flush()
-        held = line
     if process.wait() != 0:
-        sys.stdout.write(held)
         raise StageError(f"'{shlex.join(command)}' failed with status {process.returncode}; see above")
-    answer: dict[str, Any] = json.loads(held)
-    return answer
+    return dict(json.loads(answer))

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.errors import ConfigError
+from toolkit.errors import ConfigError, InputError
 from toolkit.extract.protocol import Extraction, ExtractorSpec, Fingerprint
 from toolkit.weights import weights_path, weights_sha256
 
@@ -108,7 +108,7 @@ class ProjectedCnn(ABC):
         Frames are taken one at a time: the memory needed does not grow with the length of a clip.
 
         Raises:
-            ConfigError: a frame has another size or type.
+            InputError: a frame has another size or type.
         """
         rows = [self.pooled(_checked(frame)[np.newaxis]) for frame in frames]
         pooled = np.concatenate(rows) if rows else np.empty((0, POOLED_DIM), np.float32)
@@ -126,7 +126,7 @@ class ProjectedCnn(ABC):
 
 def _checked(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
     if frame.shape != (INPUT_SIZE, INPUT_SIZE, 3) or frame.dtype != np.uint8:
-        raise ConfigError(
+        raise InputError(
             f"a frame is {frame.shape} {frame.dtype}; the CNN takes ({INPUT_SIZE}, {INPUT_SIZE}, 3) uint8 "
             "RGB: decode to the extractor's frame_size"
         )

@@ -80,7 +80,8 @@ class MediaPipePose:
         self.item_shape: tuple[int, ...] = get_layout(self.layout).item_shape
         self.fingerprint: Fingerprint = {
             "backend": "mediapipe",
-            "backend_version": metadata.version("mediapipe"),
+            # the refinement of landmarks changes with minor releases, not with patches
+            "backend_version": ".".join(metadata.version("mediapipe").split(".")[:2]),
             "network": task.stem,
             "weights_sha256": sha256_of(task)[:16],
             "running_mode": "image",

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.errors import ConfigError, ModelFileError, VideoReadError
+from toolkit.errors import InputError, ModelFileError, VideoReadError
 from toolkit.extract import Extractor, ExtractorSpec, make_extractor
 from toolkit.metadata import ModelMetadata
 
@@ -39,14 +39,14 @@ class ClipReader:
         frame_start, frame_end: the part of a video to look at, 1-based, -1 to the end.
 
         Raises:
-            ConfigError: an array of another shape or type, or a frame range for an array.
+            InputError: an array of another shape or type, or a frame range for an array.
             VideoReadError: the video gives no frames, or nobody was found in them.
             ModelFileError: the extractor is not the one the model was trained on.
         """
         if not isinstance(source, np.ndarray):
             return self._from_video(Path(source), frame_start, frame_end)
         if (frame_start, frame_end) != (1, -1):
-            raise ConfigError("frame_start and frame_end are for video files; cut the array instead")
+            raise InputError("frame_start and frame_end are for video files; cut the array instead")
         if source.dtype == np.uint8 and source.ndim == 4:
             return self._from_frames(source)
         check_clips(source, self._metadata, batched=False)
@@ -83,7 +83,7 @@ class ClipReader:
 
     def _from_frames(self, frames: NDArray[np.uint8]) -> NDArray[Any]:
         if frames.shape[-1] != 3 or 0 in frames.shape:
-            raise ConfigError(f"frames must be (T, H, W, 3) uint8 RGB; given: {frames.shape} {frames.dtype}")
+            raise InputError(f"frames must be (T, H, W, 3) uint8 RGB; given: {frames.shape} {frames.dtype}")
         size = self._frame_size()
         # the same frames that video.sample_frames takes of a file
         chosen = np.linspace(0, len(frames) - 1, self._metadata.num_frames).round().astype(int)
@@ -144,7 +144,7 @@ def check_clips(clips: NDArray[Any], metadata: ModelMetadata, batched: bool) -> 
     """Refuse an array that is not (N, T, *item_shape), or (T, *item_shape) if not batched, of the right type.
 
     Raises:
-        ConfigError: with what was given and what is expected.
+        InputError: with what was given and what is expected.
     """
     leading = 2 if batched else 1
     expected = (*clips.shape[:leading], *metadata.item_shape)
@@ -152,7 +152,7 @@ def check_clips(clips: NDArray[Any], metadata: ModelMetadata, batched: bool) -> 
         return
     axes = ", ".join(["N", "T"][-leading:] + [str(size) for size in metadata.item_shape])
     also = "" if batched or metadata.mode == "video" else ", or frames (T, H, W, 3) uint8 RGB"
-    raise ConfigError(
+    raise InputError(
         f"the model takes ({axes}) {metadata.dtype}{also}; given: {clips.shape} {clips.dtype}. "
         "Give at least one clip of at least one frame in that shape and type."
     )

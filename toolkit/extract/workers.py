@@ -79,7 +79,9 @@ class WorkerPool:
             self._greet(worker)
 
     def _start(self) -> _Worker:
-        for name in ONE_THREAD_EACH:  # read when the new process loads numpy, before any code of ours could say so
+        for (
+            name
+        ) in ONE_THREAD_EACH:  # read when the new process loads numpy, before any code of ours could say so
             os.environ.setdefault(name, "1")
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
