@@ -85,7 +85,9 @@ def run(args: argparse.Namespace) -> int:
         report = extract(index, plan, steps)
     _print_report(index, report, plan)
     if args.json:
-        counts = {key: getattr(report, key) for key in ("asked", "found", "left_out", "done", "skipped", "missing")}
+        counts = {
+            key: getattr(report, key) for key in ("asked", "found", "left_out", "done", "skipped", "missing")
+        }
         details = {
             "failed": len(report.failed),
             "failures": report.failed,

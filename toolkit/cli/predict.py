@@ -58,7 +58,7 @@ def add_flags(parser: Parser) -> None:
 def run(args: argparse.Namespace) -> int:
     import json
 
-    from toolkit.errors import ConfigError, VideoReadError
+    from toolkit.errors import ConfigError, InputError, VideoReadError
     from toolkit.recognizer import Recognizer
 
     if args.top < 1 or args.threads < 1:
@@ -75,9 +75,7 @@ def run(args: argparse.Namespace) -> int:
                     predictions[file] = recognizer.predict(_read_array(file), args.top)
                 else:
                     predictions[file] = recognizer.predict(file, args.top, args.frame_start, args.frame_end)
-            except (VideoReadError, ConfigError) as error:
-                if isinstance(error, ConfigError) and file.suffix.lower() != ARRAY_SUFFIX:
-                    raise  # it is not about this file: the extractor cannot be built
+            except (VideoReadError, InputError) as error:
                 failed[file] = str(error)
                 print(f"toolkit predict: {error}", file=sys.stderr)
             if number % 25 == 0 and number < len(files):
@@ -113,12 +111,12 @@ def _expand(sources: list[Path]) -> list[Path]:
 def _read_array(file: Path) -> Any:
     import numpy as np
 
-    from toolkit.errors import ConfigError
+    from toolkit.errors import InputError
 
     try:
         return np.load(file, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise ConfigError(
+        raise InputError(
             f"{file} is no readable array of numbers; write it with numpy.save, as float32"
         ) from error
 
