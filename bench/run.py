@@ -62,7 +62,7 @@ def usable_clips(clips: Sequence[Clip], count: int) -> tuple[tuple[Clip, ...], l
             unreadable.append(clip)
     if unreadable:
         notes.append(
-            f"{len(unreadable)} clips cannot be read and were left out, e.g. {unreadable[0].path.name}"
+            f"clips that cannot be read and were left out: {len(unreadable)}, e.g. {unreadable[0].path.name}"
         )
     return choose_clips([clip for clip in chosen if clip not in unreadable], count), notes
 
