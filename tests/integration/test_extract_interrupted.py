@@ -115,3 +115,38 @@ def test_another_command_on_the_store_is_refused(recordings: Path, undisturbed: 
     assert done.returncode == 2
     assert "num_frames: the store has 16, this command gives 8" in done.stderr
     assert len(FeatureStore.open(undisturbed)) == CLIPS
+
+
+def test_a_worker_that_dies_costs_one_clip(recordings: Path, undisturbed: Path, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    process = subprocess.Popen(
+        command(recordings, store, "--json"), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    while process.poll() is None and lines(store) < 2:
+        time.sleep(0.002)
+    workers = [
+        child for child in psutil.Process(process.pid).children() if "spawn_main" in " ".join(child.cmdline())
+    ]
+    workers[0].kill()
+    output, _ = process.communicate(timeout=120)
+    answer = json.loads(output.splitlines()[-1])
+    crashed = [text for text in answer["failures"].values() if "crashed its worker process" in text]
+    assert process.returncode == 1 and len(crashed) == 1 and answer["failed"] == 2
+    assert answer["done"] == CLIPS - 1
+    subprocess.run(command(recordings, store, "--retry_failed"), capture_output=True, check=False)
+    assert_equal_stores(store, undisturbed)
+
+
+def test_a_clip_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write_video(tmp_path / "recordings" / "book" / f"{name}.mp4", numbered_frames(250, 480, 640))
+    flags = ("--clip_timeout", "0.02", "--json")
+    done = subprocess.run(
+        command(tmp_path / "recordings", tmp_path / "store", *flags),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    answer = json.loads(done.stdout.splitlines()[-1])
+    assert (done.returncode, answer["done"], answer["failed"]) == (1, 0, 2)
+    assert all("longer than 0.02 s (--clip_timeout)" in text for text in answer["failures"].values())

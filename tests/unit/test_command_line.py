@@ -1,0 +1,85 @@
+"""The frame of all commands: verbs, flags, exit statuses, and what is imported when."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from toolkit.cli.flags import Parser, nearest
+from toolkit.cli.main import VERBS, main, run_guarded
+from toolkit.errors import ConfigError
+
+
+def test_every_verb_is_listed_and_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    overview = capsys.readouterr().out
+    for verb in VERBS:
+        assert f"  {verb} " in overview
+        with pytest.raises(SystemExit) as stopped:
+            main([verb, "--help"])
+        text = capsys.readouterr().out
+        assert stopped.value.code == 0 and "example" in text and "--json" in text
+
+
+def test_a_mistyped_verb_or_flag_gets_the_right_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["extrat"]) == 2
+    assert "Did you mean extract?" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as stopped:
+        main(["extract", "--output_dir", "x", "--jsn_path", "y"])
+    assert stopped.value.code == 2
+    assert "Did you mean --json" in capsys.readouterr().err
+
+
+def test_flags_have_both_spellings() -> None:
+    parser = Parser()
+    parser.flag("num_frames", type=int, default=16)
+    assert parser.parse_args(["--num_frames", "8"]).num_frames == 8
+    assert parser.parse_args(["--num-frames", "4"]).num_frames == 4
+    assert nearest("--num_frame", parser.known_flags()) == " Did you mean --num_frames?"
+
+
+def test_an_error_of_the_user_is_one_message_and_status_2(capsys: pytest.CaptureFixture[str]) -> None:
+    def fails() -> int:
+        raise ConfigError("the value is wrong; use another")
+
+    assert run_guarded(fails, "toolkit x") == 2
+    assert capsys.readouterr().err == "toolkit x: the value is wrong; use another\n"
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ([], "--index"),
+        (["--json_path", "a.json"], "--video_dir"),
+        (["--json_path", "a.json", "--index", "b.csv"], "either"),
+        (["--index", "nowhere"], "nowhere"),
+        (["--index", ".", "--video_dir", "v"], "--video_dir goes with --json_path"),
+        (["--index", ".", "--num_frames", "0"], "--num_frames is 0"),
+        (["--index", ".", "--workers", "0"], "--workers is 0"),
+        (["--json_path", "nowhere.json", "--video_dir", "."], "nowhere.json does not exist"),
+    ],
+)
+def test_extract_names_what_is_wrong(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    flags: list[str],
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["extract", "--output_dir", "store", *flags]) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "store").exists()
+
+
+def test_help_loads_nothing_heavy() -> None:
+    script = (
+        "import sys; from toolkit.cli.main import main; main(['--help']);"
+        "heavy = {'torch', 'mediapipe', 'onnxruntime', 'cv2', 'av', 'matplotlib', 'numpy'} & set(sys.modules);"
+        "sys.exit(str(heavy) if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
