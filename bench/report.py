@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 MARKDOWN, PICTURE = "results.md", "results.png"
 GUIDE_SIZES = (GUIDE_FRAMES, GUIDE_BATCH)
+WIDE = 150  # columns of a terminal that the whole tables fit into
 COLOURS = {"pose": "#3b7dd8", "features": "#e39b32", "video": "#8a8f98"}
 
 
@@ -31,7 +32,8 @@ def print_tables(results: Results, console: Console) -> None:
     """Tables, then what failed and what to keep in mind."""
     from rich.table import Table as RichTable
 
-    for table in all_tables(results):
+    for whole in all_tables(results):
+        table = whole if console.width >= WIDE else whole.brief()
         drawn = RichTable(title=table.title, title_justify="left")
         for place, column in enumerate(table.columns):
             drawn.add_column(column, justify="right" if place and not _is_prose(table, place) else "left")

@@ -210,9 +210,7 @@ def _remarks(rows: Sequence[RowResult], machine: dict[str, Any], options: Option
             "trust ratios and CPU times, not wall times"
         )
     if options.quick:
-        remarks.append(
-            "--quick: few clips, two repetitions, no export and inference rows; a first impression"
-        )
+        remarks.append("--quick: few clips and repetitions, no export and inference rows; a first impression")
     return remarks
 
 

@@ -16,11 +16,18 @@ NOTHING = "–"
 
 
 class Table(NamedTuple):
-    """rows: cells of each line, as many as columns; the first column is text, the others are figures."""
+    """rows: cells of each line, as many as columns. details: columns that a narrow terminal can do without."""
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    details: tuple[str, ...] = ()
+
+    def brief(self) -> Table:
+        """Without the details."""
+        kept = [place for place, column in enumerate(self.columns) if column not in self.details]
+        rows = tuple(tuple(cells[place] for place in kept) for cells in self.rows)
+        return Table(self.title, tuple(self.columns[place] for place in kept), rows)
 
 
 def all_tables(results: Results) -> list[Table]:
@@ -51,33 +58,38 @@ def sizes(results: Results) -> Table:
 
 def times(results: Results) -> Table:
     """Every row: how long, how much work, how much memory, and beside what."""
+    details = ("import s", "load s", "first ms", "p95 ms", "steps/s")
     columns = (
-        "row", "import s", "load s", "first ms", "p50 ms", "p95 ms", "clips/s", "CPU ms per clip", "CPU ratio",
-        "peak MB",
+        "row", "import s", "load s", "first ms", "p50 ms", "p95 ms", "clips/s", "steps/s", "CPU ms per clip",
+        "CPU ratio", "peak MB",
     )  # fmt: skip
-    lines = [_time_cells(row) for row in results.rows if row.stage != "hold" or row.status == "failed"]
-    return Table("What each stage costs (a piece: a clip; in training: a step)", columns, tuple(lines))
+    shown = [row for row in results.rows if row.stage != "hold" or row.status == "failed"]
+    lines = tuple(_time_cells(row, results) for row in shown)
+    return Table("What each stage costs (a piece: a clip; in training: a step)", columns, lines, details)
 
 
-def _time_cells(row: RowResult) -> tuple[str, ...]:
+def _time_cells(row: RowResult, results: Results) -> tuple[str, ...]:
     if row.status != "ok":
-        return (f"{row.name}: failed", *[NOTHING] * 9)
-    cpu = row.figures.get("cpu_s_per_clip")
-    ratio = row.ratios.get("cpu_per_clip")
-    speed = row.figures.get("clips_per_s")
-    steps = row.median("steps_per_s")
+        return (f"{row.name}: failed", *[NOTHING] * 10)
+    peak = row.median("peak_bytes")
     return (
         row.name,
-        number(row.median("import_s")),
-        number(row.median("load_s")),
-        number(row.median("first_ms")),
-        number(row.median("p50_ms")),
-        number(row.median("p95_ms")),
-        with_spread(speed) + (f" ({number(steps)} steps/s)" if steps else ""),
-        with_spread(cpu, 1000),
-        f"{number(ratio.median)} × {row.compared_with}" if ratio else NOTHING,
-        number(peak / MIB) if (peak := row.median("peak_bytes")) else NOTHING,
+        *(number(row.median(figure)) for figure in ("import_s", "load_s", "first_ms", "p50_ms", "p95_ms")),
+        with_spread(row.figures.get("clips_per_s")),
+        number(row.median("steps_per_s")),
+        with_spread(row.figures.get("cpu_s_per_clip"), 1000),
+        _ratio(row, results),
+        number(peak / MIB) if peak else NOTHING,
     )
+
+
+def _ratio(row: RowResult, results: Results) -> str:
+    """How many times the CPU time of the row it is compared with, which is named by what differs."""
+    ratio = row.ratios.get("cpu_per_clip")
+    other = next((other for other in results.rows if other.name == row.compared_with), None)
+    if ratio is None or other is None:
+        return NOTHING
+    return f"{number(ratio.median)} × {other.backend if other.mode == row.mode else other.mode}"
 
 
 def claims(found: Sequence[Claim]) -> Table:
@@ -109,7 +121,7 @@ def method(results: Results) -> list[str]:
     packages = ", ".join(f"{name} {found}" for name, found in env["packages"].items())
     return [
         f"{data['clips']} clips of {data['glosses']} glosses, {options['num_frames']} frames each, batch of "
-        f"{options['batch_size']}, {options['repeats']} repetitions; median, ± half the range in %. 1 KB is "
+        f"{options['batch_size']}, repetitions: {options['repeats']}; median, ± half the range in %. 1 KB is "
         "1024 bytes.",
         f"Every row in a fresh process. Peak memory: {_listed(sources['peak_bytes'])}; "
         f"memory per batch: growth of {_listed(sources['held_bytes_per_batch'])}.",
