@@ -36,7 +36,7 @@ def person(layout, frames=20, seed=0):
         height = next((value for word, value in heights.items() if word in name), 0.3 if slot < 11 else 0.6)
         clip[:, slot, 0] = 0.5 + side * (0.3 if slot < 11 else 1) + rng.normal(scale=0.01)
         clip[:, slot, 1] = height + rng.normal(scale=0.01)
-        clip[:, slot, 2] = -0.1
+        clip[:, slot, 2] = rng.normal(scale=0.1)
         if slot > 14:
             clip[:, slot, :2] += 0.1 * np.sin(np.linspace(0, 6, frames) + slot)[:, None]
     return torch.from_numpy(clip)[None]
@@ -82,6 +82,7 @@ def test_features_do_not_depend_on_place_size_or_the_shape_of_the_image(layout):
     moved = clip.clone()
     moved[..., 0] = clip[..., 0] * 0.5625 * 0.7 + 0.2  # a wide image, the signer further away and to the side
     moved[..., 1] = clip[..., 1] * 0.7 + 0.1
+    moved[..., 2] = clip[..., 2] * 0.5625 * 0.7 - 0.3  # z has the scale of x
     before, after = (describe(x, get_layout(layout), 16) for x in (clip, moved))
     torch.testing.assert_close(before, after, atol=2e-3, rtol=2e-3)
 

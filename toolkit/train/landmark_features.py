@@ -18,6 +18,15 @@ from toolkit.train.timeline import interpolation, moments
 
 FACE_POINTS = ("nose", "left_eye", "right_eye", "left_ear", "right_ear", "mouth_left", "mouth_right")
 ARM_POINTS = ("left_elbow", "right_elbow", "left_wrist", "right_wrist")
+DEPTH_POINTS = (
+    *ARM_POINTS,
+    "left_thumb",
+    "left_index",
+    "left_pinky",
+    "right_thumb",
+    "right_index",
+    "right_pinky",
+)
 BODY_POINTS = (*FACE_POINTS, "left_shoulder", "right_shoulder", *ARM_POINTS)
 ANCHORS = ("nose", "left_ear", "right_ear", "mouth_left", "mouth_right", "left_shoulder", "right_shoulder",
            "left_elbow", "right_elbow")  # fmt: skip
@@ -84,17 +93,27 @@ def from_shoulders(points: Tensor, layout: Layout) -> Tensor:
     signer's own movement stays visible.
     """
     flat = points[..., :2]
-    left, right, left_hip, right_hip = layout.slots(
-        "left_shoulder", "right_shoulder", "left_hip", "right_hip"
-    )
-    middle = (flat[:, :, left] + flat[:, :, right]) / 2
+    left_hip, right_hip = layout.slots("left_hip", "right_hip")
     hips = (flat[:, :, left_hip, 1] + flat[:, :, right_hip, 1]) / 2
     face = flat[:, :, layout.slots(*FACE_POINTS), 1].mean(-1)
-    width = _median((flat[:, :, left, 0] - flat[:, :, right, 0]).abs())
-    height = _median((hips - face).abs()) / HIP_TO_FACE
-    scale = torch.stack([width, height], -1).clamp(min=SMALLEST)  # (N, 2)
-    centred = flat - _median(middle)[:, None, None]
-    return (centred / scale[:, None, None]).clamp(-LIMIT, LIMIT)
+    middle, width = _shoulders(points, layout)
+    height = (_median((hips - face).abs()) / HIP_TO_FACE).clamp(min=SMALLEST)
+    scale = torch.stack([width, height], -1)  # (N, 2)
+    return ((flat - middle[:, None, None, :2]) / scale[:, None, None]).clamp(-LIMIT, LIMIT)
+
+
+def depths(points: Tensor, layout: Layout) -> Tensor:
+    """(N, F, 10) how far elbows, wrists and the body's knuckles are behind the shoulders, in shoulder widths."""
+    middle, width = _shoulders(points, layout)
+    z = points[:, :, layout.slots(*DEPTH_POINTS), 2] - middle[:, None, None, 2]
+    return (z / width[:, None, None]).clamp(-LIMIT, LIMIT)
+
+
+def _shoulders(points: Tensor, layout: Layout) -> tuple[Tensor, Tensor]:
+    """(N, 3) middle of the shoulders and (N,) their distance along x, medians over the clip."""
+    left, right = layout.slots("left_shoulder", "right_shoulder")
+    middle = _median((points[:, :, left, :3] + points[:, :, right, :3]) / 2)
+    return middle, _median((points[:, :, left, 0] - points[:, :, right, 0]).abs()).clamp(min=SMALLEST)
 
 
 def describe(clips: Tensor, layout: Layout, num_frames: int) -> Tensor:
@@ -103,7 +122,8 @@ def describe(clips: Tensor, layout: Layout, num_frames: int) -> Tensor:
     placed = from_shoulders(points, layout)
     hands = find_hands(layout)
     placed = _rest_at_wrist(placed, found, hands, layout)
-    moving = torch.cat([piece(placed, found, hands, layout) for piece in PIECES.values()], -1)
+    pieces = [piece(placed, found, hands, layout) for piece in PIECES.values()]
+    moving = torch.cat([*pieces, depths(points, layout)], -1)
     presence = torch.cat([found, points[:, :, layout.slots(*ARM_POINTS), 3]], -1)
     return torch.cat([moving, velocities(moving), presence], -1)
 

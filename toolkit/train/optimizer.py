@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from toolkit.train.settings import TrainingSettings
 
+REFERENCE_BATCH = 32  # the batch size that training.learning_rate is meant for
 _PREFIX = "optimizer."
 
 
@@ -25,12 +26,17 @@ def make_optimizer(model: nn.Module, training: TrainingSettings) -> torch.optim.
 
 
 def learning_rate(step: int, all_steps: int, training: TrainingSettings) -> float:
-    """The rate of a 0-based step: linear warm-up, then half a cosine down to zero."""
+    """The rate of a 0-based step: linear warm-up, then half a cosine down to zero.
+
+    Its peak follows the square root of the batch size, which keeps Adam's noise alike (Malladi et al.,
+    "On the SDEs and Scaling Rules for Adaptive Gradient Algorithms", 2022).
+    """
+    peak = training.learning_rate * math.sqrt(training.batch_size / REFERENCE_BATCH)
     warmup = round(training.warmup * all_steps)
     if step < warmup:
-        return training.learning_rate * (step + 1) / warmup
+        return peak * (step + 1) / warmup
     share = (step - warmup) / max(1, all_steps - warmup)
-    return training.learning_rate * 0.5 * (1 + math.cos(math.pi * share))
+    return peak * 0.5 * (1 + math.cos(math.pi * share))
 
 
 def optimizer_state(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

@@ -79,16 +79,21 @@ class DataSettings(_Section):
 
 
 class TrainingSettings(_Section):
-    """The optimiser. warmup: fraction of all steps; ema: decay per step of averaged weights, 0 = off."""
+    """The optimiser.
+
+    learning_rate: the highest, for batches of 32; it is scaled with the square root of the batch size, so that
+    another --batch_size needs no other rate; warmup: fraction of all steps; ema: decay per step of averaged
+    weights, 0 = off.
+    """
 
     epochs: Count = 50
-    batch_size: Count = 16
-    learning_rate: Annotated[Number, Field(gt=0)] = 1e-3
-    weight_decay: Annotated[Number, Field(ge=0)] = 0.1
+    batch_size: Count = 32
+    learning_rate: Annotated[Number, Field(gt=0)] = 2e-3
+    weight_decay: Annotated[Number, Field(ge=0)] = 0.3
     warmup: Fraction = 0.05
     label_smoothing: Annotated[Number, Field(ge=0, lt=1)] = 0.1
     gradient_clip: Annotated[Number, Field(gt=0)] = 1.0
-    ema: Annotated[Number, Field(ge=0, lt=1)] = 0.0
+    ema: Annotated[Number, Field(ge=0, lt=1)] = 0.98
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     num_threads: Count = 1
 
@@ -104,8 +109,8 @@ class AugmentationSettings(_Section):
 
     enabled: bool = True
     mirror: Fraction = 0.5
-    rotation: Annotated[Number, Field(ge=0, le=3.2)] = 0.2
-    scale: Annotated[Number, Field(ge=0, le=1)] = 0.2
+    rotation: Annotated[Number, Field(ge=0, le=3.2)] = 0.33
+    scale: Annotated[Number, Field(ge=0, le=1)] = 0.3
     shift: Annotated[Number, Field(ge=0, le=1)] = 0.1
     crop: Annotated[Number, Field(ge=0, lt=0.5)] = 0.15
     warp: Annotated[Number, Field(ge=0, le=1)] = 0.2
