@@ -34,7 +34,9 @@ def test_topk_agrees_with_sorting(seed, n, classes):
     labels = rng.integers(0, classes, n)
     for k in (1, 2, classes):
         order = np.argsort(-logits, axis=1)[:, :k]
-        assert topk(logits, labels, k) == pytest.approx(np.mean([lab in row for lab, row in zip(labels, order)]))
+        assert topk(logits, labels, k) == pytest.approx(
+            np.mean([lab in row for lab, row in zip(labels, order, strict=True)])
+        )
 
 
 def test_topk_refuses_shapes_that_do_not_belong_together():
