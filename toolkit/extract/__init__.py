@@ -10,6 +10,7 @@ from toolkit.extract.protocol import Extraction, Extractor, ExtractorSpec, Finge
 __all__ = ["EXTRACTORS", "Extraction", "Extractor", "ExtractorSpec", "Fingerprint", "make_extractor"]
 
 EXTRACTORS = {
+    ("pose", "onnx"): "toolkit.extract.blazepose:OnnxPose",
     ("pose", "mediapipe"): "toolkit.extract.mediapipe_pose:MediaPipePose",
     ("features", "onnx"): "toolkit.extract.cnn_onnx:OnnxCnn",
     ("features", "torch"): "toolkit.extract.cnn_torch:TorchCnn",

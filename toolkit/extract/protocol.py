@@ -23,7 +23,10 @@ class ExtractorSpec:
 
     mode: "pose" or "features"; backend: "mediapipe", "onnx" or "torch";
     landmarks: layout name for pose; embed_dim: D for features (1..1280);
-    device: "cpu" or "cuda"; model_asset: the user's own network file; threads: intra-op threads.
+    device: "cpu" or "cuda"; model_asset: the user's own network file; threads: intra-op threads;
+    of the onnx pose backend only: network, "full" or "lite"; per_frame: look for the person anew in every
+    frame; refine_kernel: side of the heatmap window that landmarks are refined in, 7 as MediaPipe 1.x, 9 as
+    0.10.21.
     """
 
     mode: str
@@ -33,6 +36,9 @@ class ExtractorSpec:
     device: str = "cpu"
     model_asset: Path | None = None
     threads: int = 1
+    network: str = "full"
+    per_frame: bool = False
+    refine_kernel: int = 7
 
 
 class Extraction(NamedTuple):

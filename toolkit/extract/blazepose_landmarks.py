@@ -1,0 +1,99 @@
+"""BlazePose's landmark network: a person's region in an image -> 33 landmarks, and whether anybody is there.
+
+The numbers are those of MediaPipe's graphs in `modules/pose_landmark`: `pose_landmark_by_roi_cpu.pbtxt` (input),
+`tensors_to_pose_landmarks_and_segmentation.pbtxt` (decoding, refinement) and `pose_landmarks_to_roi.pbtxt`.
+"""
+
+from __future__ import annotations
+
+from math import pi
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from toolkit.extract.regions import Cropper, Region, between
+from toolkit.session import make_session
+from toolkit.weights import weights_path
+
+WEIGHTS = {"full": "pose_landmarks_full.onnx", "lite": "pose_landmarks_lite.onnx"}
+SIDE = 256  # of the square input in pixels, and the unit of x, y, z
+POINTS = 33  # body points; the network gives six more: two place the next region, the rest are unused
+HIPS, EDGE = 33, 34
+MIN_PRESENCE = 0.5  # MediaPipe's min_tracking_confidence / min_pose_presence_confidence
+MIN_REFINED = 0.5  # min_confidence_to_refine of RefineLandmarksFromHeatmapCalculator
+REGION_SCALE = 1.25  # RectTransformationCalculator of pose_landmarks_to_roi.pbtxt
+
+KERNEL_TASKS = 7
+"""Heatmap window of MediaPipe's Tasks (1.x), RefineLandmarksFromHeatmapCalculator's default kernel_size."""
+KERNEL_SOLUTIONS = 9
+"""Heatmap window of MediaPipe's Solutions (up to 0.10.21)."""
+
+
+class Pose(NamedTuple):
+    """One person in one image.
+
+    values: (33, 4) float32, x and y as fractions of the image, z on the scale of x, visibility in 0..1;
+    pixels: (33, 2) float64; region: where the landmarks themselves would look for this person next.
+    """
+
+    values: NDArray[np.float32]
+    pixels: NDArray[np.float64]
+    region: Region
+
+
+class PoseLandmarks:
+    """Finds the landmarks in a region, without knowing of any frame before it."""
+
+    def __init__(self, network: str, refine_kernel: int, threads: int = 1) -> None:
+        """network: "full" or "lite"; refine_kernel: odd side of the heatmap window in cells."""
+        self._session = make_session(weights_path(WEIGHTS[network]), threads)
+        self._cropper = Cropper(SIDE, 0.0, 1.0, cv2.BORDER_REPLICATE)
+        self._kernel = refine_kernel
+
+    def find(self, image: NDArray[np.uint8], region: Region) -> Pose | None:
+        """image: (H, W, 3) uint8 RGB. None when the network sees nobody in the region."""
+        outputs = ["landmarks", "presence", "heatmap"]
+        raw, presence, heatmaps = self._session.run(outputs, {"image": self._cropper.cut(image, region)})
+        if presence.item() < MIN_PRESENCE:
+            return None
+        points = raw[0].astype(np.float64)
+        places = points[:, :2] / SIDE
+        places[:POINTS] = refined(places[:POINTS], heatmaps[0, :POINTS], self._kernel)
+        pixels = region.to_image(places[: EDGE + 1])
+        height, width = image.shape[:2]
+        values = np.empty((POINTS, 4), np.float32)
+        values[:, :2] = pixels[:POINTS] / (width, height)
+        values[:, 2] = points[:POINTS, 2] / SIDE * (region.size / width)
+        values[:, 3] = 1 / (1 + np.exp(-points[:POINTS, 3]))
+        onward = between(pixels[HIPS], pixels[EDGE], pi / 2).scaled(REGION_SCALE)
+        return Pose(values, pixels[:POINTS], onward)
+
+
+def refined(places: NDArray[np.float64], heatmaps: NDArray[np.float32], kernel: int) -> NDArray[np.float64]:
+    """Move landmarks to the centre of mass of their heatmap around them (RefineLandmarksFromHeatmapCalculator).
+
+    places: (K, 2) as fractions of the region; heatmaps: (K, rows, columns) logits; kernel: odd window side in
+    cells. A landmark stays where the heatmap is nowhere sure, or where it lies outside of the region.
+    """
+    count, rows, columns = heatmaps.shape
+    reach = np.arange(kernel) - kernel // 2
+    cells = np.trunc(places * (columns, rows)).astype(np.int64)  # towards 0, as a C++ cast does
+    inside = ((cells >= 0) & (cells < (columns, rows))).all(axis=1)
+    across, down = cells[:, :1] + reach, cells[:, 1:] + reach
+    held = ((down >= 0) & (down < rows))[:, :, np.newaxis] & ((across >= 0) & (across < columns))[
+        :, np.newaxis
+    ]
+    window = heatmaps[
+        np.arange(count)[:, np.newaxis, np.newaxis],
+        np.clip(down, 0, rows - 1)[:, :, np.newaxis],
+        np.clip(across, 0, columns - 1)[:, np.newaxis],
+    ]
+    weights = np.where(held, 1 / (1 + np.exp(-window.astype(np.float64))), 0.0)
+    total = weights.sum(axis=(1, 2))
+    moved = inside & (weights.max(axis=(1, 2)) >= MIN_REFINED)
+    result = places.copy()
+    result[moved, 0] = ((weights.sum(axis=1) * across).sum(axis=1) / columns)[moved] / total[moved]
+    result[moved, 1] = ((weights.sum(axis=2) * down).sum(axis=1) / rows)[moved] / total[moved]
+    return result
