@@ -28,6 +28,11 @@ ONE_FRAME_PER_PACKET = frozenset(
 )
 """Codecs without hidden frames. VP8, VP9 and AV1 have packets that show nothing: theirs do not count."""
 
+OPEN_OPTIONS: dict[str, Any] = (
+    {} if int(av.__version__.split(".")[0]) >= 19 else {"metadata_errors": "ignore"}
+)
+"""Titles in a foreign encoding are no reason to refuse a video; from PyAV 19 on that goes without saying."""
+
 MAX_PIXELS = 8192 * 8192  # a frame this large is an attack or a mistake, and would not fit a weak PC's memory
 
 SQUARE_TOLERANCE = 0.02  # re-encoders write pixel aspects such as 1280/1281, which mean a square pixel
@@ -170,7 +175,7 @@ class _opened:
             what = "is not a plain file" if self.path.exists() else "does not exist"
             raise VideoReadError(f"{self.path} {what}; check the path")
         try:
-            self.container = av.open(str(self.path), metadata_errors="ignore")
+            self.container = av.open(str(self.path), **OPEN_OPTIONS)
         except (FFmpegError, OSError, ValueError) as error:
             reason = str(error).split(";")[0].split(": '")[0]
             raise VideoReadError(
