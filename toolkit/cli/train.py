@@ -138,7 +138,10 @@ def _train(settings: Settings, run_dir: Path, resume: bool) -> dict[str, Any] | 
     except KeyboardInterrupt:
         if trainer.epoch:
             how = f"Continue with: toolkit train --resume --output_dir {run_dir}"
-            print(f"\nstopped; the first {trainer.epoch} epochs are kept. {how}", file=sys.stderr)
+            print(
+                f"\nstopped; kept: {trainer.epoch} of {settings.training.epochs} epochs. {how}",
+                file=sys.stderr,
+            )
         else:
             print("\nstopped before the first epoch was over; nothing is kept", file=sys.stderr)
         return None
