@@ -76,6 +76,12 @@ def count_frames(path: Path) -> int:
         return sum(1 for _ in _decoded(container, stream))
 
 
+def frame_rate(path: Path) -> float:
+    """Frames per second as the file gives them; 25 where it gives none."""
+    with _opened(path) as (_, stream):
+        return float(stream.average_rate or 25)
+
+
 def wanted_indices(total: int, num_frames: int, frame_start: int = 1, frame_end: int = -1) -> list[int]:
     """The 0-based frames to take from a file of `total` frames."""
     first, last = frame_start - 1, total - 1 if frame_end == -1 else frame_end - 1

@@ -11,13 +11,13 @@ import pytest
 
 from toolkit.clips import read_class_list, read_wlasl
 from toolkit.demo.dataset import DatasetPaths, write_dataset
-from toolkit.demo.encode import ENCODERS, write_video
 from toolkit.demo.scene import LABEL_COLOUR
 from toolkit.demo.signs import MOTION_PAIRS, SIGNS, HandPose
 from toolkit.demo.skeleton import JOINT_NAMES, Camera, bend_arm
 from toolkit.demo.take import FPS, HEIGHT, LEFT_HANDED_SIGNER, MAX_FRAMES, MIN_FRAMES, WIDTH, draw_clip
 from toolkit.errors import ConfigError
 from toolkit.video import count_frames, sample_frames
+from toolkit.video_writer import ENCODERS, write_video
 
 GLOSSES, SIGNERS = 2, 4
 WLASL_KEYS = [

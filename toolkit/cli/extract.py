@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from toolkit.cli.dataset_flags import add_dataset_flags, read_dataset
+from toolkit.cli.extractor_flags import add_extractor_flags, read_extractor
 from toolkit.cli.flags import Parser
 
 if TYPE_CHECKING:
@@ -34,18 +35,10 @@ SHOWN = 10  # failures and notes printed before "and N more"
 
 
 def add_flags(parser: Parser) -> None:
-    modes = "pose: 33 body landmarks a frame; features: one CNN embedding a frame (default: pose)"
-    parser.flag("mode", choices=["pose", "features"], default="pose", help=modes)
     add_dataset_flags(parser)
+    add_extractor_flags(parser)
     parser.flag("output_dir", type=Path, required=True, metavar="DIR", help="the store to make or continue")
     parser.flag("num_frames", type=int, default=16, metavar="N", help="frames per clip (default: 16)")
-    parser.flag("backend", help="pose: mediapipe; features: onnx (default) or torch")
-    parser.flag("landmarks", default="body", help="landmark layout for pose (default: body, 33 points)")
-    parser.flag(
-        "embed_dim", type=int, default=128, metavar="D", help="numbers per frame, features (default: 128)"
-    )
-    parser.flag("model_asset", type=Path, metavar="FILE", help="your own pose_landmarker.task")
-    parser.flag("device", default="cpu", help="where networks run (default: cpu)")
     parser.flag("workers", type=int, metavar="N", help="processes side by side (default: one per core)")
     parser.flag("dtype", choices=["float32", "float16"], default="float32",
                 help="how numbers are stored; float16 halves the disk (default: float32)")  # fmt: skip
@@ -60,15 +53,13 @@ def run(args: argparse.Namespace) -> int:
 
     from toolkit.cli.progress import Steps
     from toolkit.errors import ConfigError
-    from toolkit.extract import EXTRACTORS, ExtractorSpec
     from toolkit.extract.run import Plan, extract, usable_cores
 
     if args.num_frames < 1:
         raise ConfigError(f"--num_frames is {args.num_frames}; give 1 or more (the guide's is 16)")
     if args.workers is not None and args.workers < 1:
         raise ConfigError(f"--workers is {args.workers}; give 1 or more, or leave it out for one per core")
-    backend = args.backend or next(name for mode, name in EXTRACTORS if mode == args.mode)
-    spec = ExtractorSpec(args.mode, backend, args.landmarks, args.embed_dim, args.device, args.model_asset)
+    spec = read_extractor(args)
     index = read_dataset(args)
     for note in index.notes:
         Console(stderr=True).print(f"note: {note}", highlight=False)

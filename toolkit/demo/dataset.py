@@ -21,11 +21,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.demo.encode import write_video
 from toolkit.demo.signs import SIGNS
 from toolkit.demo.skeleton import JOINT_NAMES
 from toolkit.demo.take import FPS, HEIGHT, WIDTH, draw_clip
 from toolkit.errors import ConfigError
+from toolkit.video_writer import write_video
 
 JSON_NAME, VIDEO_FOLDER, CLASS_LIST_NAME, JOINTS_NAME = (
     "WLASL_synthetic.json",
