@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from toolkit.errors import ConfigError, InputError
 from toolkit.extract import blazepose_detector, blazepose_hands, blazepose_landmarks
 from toolkit.extract.blazepose_detector import PoseDetector
-from toolkit.extract.blazepose_hands import ARMS, HandFinder, HandLandmarks
+from toolkit.extract.blazepose_hands import HandFinder, HandLandmarks
 from toolkit.extract.blazepose_landmarks import Pose, PoseLandmarks
 from toolkit.extract.protocol import Extraction, ExtractorSpec, Fingerprint
 from toolkit.extract.regions import Region
@@ -25,7 +25,7 @@ from toolkit.weights import weights_sha256
 
 NETWORKS = tuple(blazepose_landmarks.WEIGHTS)
 HANDS = ("left_hand", "right_hand")
-"""The parts of a layout that hold ARMS, in the same order."""
+"""The parts of a layout, in the order of blazepose_hands.ARMS."""
 RECIPE = 1
 """Counts changes of the code here that change landmarks; stored with them."""
 
@@ -58,7 +58,10 @@ class OnnxPose:
         self._hands: dict[str, HandFinder] = {}
         if set(HANDS) <= set(layout.parts):
             networks = HandLandmarks(spec.network, spec.threads)
-            self._hands = {part: HandFinder(networks, arm) for part, arm in zip(HANDS, ARMS, strict=True)}
+            self._hands = {
+                part: HandFinder(networks, arm, look_twice=not spec.per_frame)
+                for arm, part in enumerate(HANDS)
+            }
             self._parts = {part: layout.parts[part] for part in HANDS}
         self.fingerprint: Fingerprint = fingerprint(spec)
 

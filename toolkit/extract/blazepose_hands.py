@@ -2,11 +2,14 @@
 
 The way and the numbers are those of MediaPipe Holistic, `modules/holistic_landmark` (hand_landmarks_from_pose_cpu,
 hand_recrop_by_roi_cpu, hand_tracking, hand_landmarks_to_roi) and `modules/hand_landmark/hand_landmark_cpu`. Left
-and right are the signer's: which hand it is comes from the arm it hangs on.
+and right are the signer's: which hand it is comes from the arm it hangs on. Two things are ours, and docs/poses.md
+says what they are worth: the networks do not run where no hand can be, and a hand that was not found where
+Holistic looks is looked for in two other places.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from math import atan2, degrees, pi
 from typing import NamedTuple
 
@@ -26,7 +29,9 @@ LANDMARKS_SIDE, RECROP_SIDE = 224, 256  # of the square inputs in pixels, and th
 
 ARMS = ((15, 17, 19), (16, 18, 20))
 """Body points wrist, little finger, index finger of the left and the right arm."""
+ELBOWS, SHOULDERS = (13, 14), (11, 12)  # body points
 MIN_WRIST_VISIBILITY = 0.1  # hand_visibility_from_hand_landmarks_from_pose.pbtxt
+MAX_OUTSIDE = 0.06  # how far outside of the image, in parts of its sides, the middle of a hand can lie
 MIN_PRESENCE = 0.5  # hand_landmark_cpu.pbtxt
 POSE_SCALE, SHIFT = (
     2.7,
@@ -43,17 +48,26 @@ PALM = (0, 1, 2, 3, 5, 6, 9, 10, 13, 14, 17, 18)
 """Hand points that place the tracked region (hand_landmarks_to_roi.pbtxt): all but the outer finger joints."""
 WRIST, INDEX, MIDDLE, RING = 0, 5, 9, 13  # first joints (HandLandmarksToRectCalculator)
 
+# A second look, when a hand was not found (docs/poses.md): at the end of the forearm, in parts of its length and
+# of the shoulders' width; what is found there counts when it is the right hand of the two, on the right arm.
+ARM_REACH, ARM_SCALE = 0.35, 1.1
+SECOND_SCALE = 1.35  # or once more through the re-crop network, around what it gave first
+MIN_SIDE_AGREEMENT = 0.5  # of the network's own opinion whether it is a left or a right hand
+MAX_WRIST_DISTANCE = 0.8  # between the hand's and the pose's wrist, in parts of the hand's length
+
 
 class Hand(NamedTuple):
     """One hand in one image.
 
     values: (21, 4) float32, x and y as fractions of the image, z on the scale of x from the wrist, and the
-    hand's presence in 0..1; pixels: (21, 2) float64; presence: the same number once more.
+    hand's presence in 0..1; pixels: (21, 2) float64; presence: the same number once more; rightness: how much
+    it looks like a signer's right hand, 0..1.
     """
 
     values: NDArray[np.float32]
     pixels: NDArray[np.float64]
     presence: float
+    rightness: float
 
 
 class HandLandmarks:
@@ -75,7 +89,8 @@ class HandLandmarks:
     def find(self, image: NDArray[np.uint8], region: Region) -> Hand:
         """The landmarks of the hand that fills the region, if presence says that there is one."""
         crop = self._landmarks_cropper.cut(image, region)
-        points, presence = self._landmarks.run(["landmarks", "presence"], {"image": crop})
+        outputs = ["landmarks", "presence", "handedness"]
+        points, presence, rightness = self._landmarks.run(outputs, {"image": crop})
         places = points[0].astype(np.float64) / LANDMARKS_SIDE
         pixels = region.to_image(places[:, :2])
         height, width = image.shape[:2]
@@ -83,14 +98,15 @@ class HandLandmarks:
         values[:, :2] = pixels / (width, height)
         values[:, 2] = places[:, 2] / Z_SCALE * (region.size / width)
         values[:, 3] = presence.item()
-        return Hand(values, pixels, presence.item())
+        return Hand(values, pixels, presence.item(), rightness.item())
 
 
 class HandFinder:
-    """Follows one hand through the frames of one clip; `arm` is its row in ARMS."""
+    """Follows one hand through the frames of one clip; `arm` is 0 for the left, 1 for the right one."""
 
-    def __init__(self, networks: HandLandmarks, arm: tuple[int, int, int]) -> None:
-        self._networks, self._arm = networks, arm
+    def __init__(self, networks: HandLandmarks, arm: int, look_twice: bool) -> None:
+        """look_twice: look in other places too when there is no hand where Holistic looks."""
+        self._networks, self._arm, self._look_twice = networks, arm, look_twice
         self._before: Hand | None = None
 
     def reset(self) -> None:
@@ -100,18 +116,70 @@ class HandFinder:
     def find(self, image: NDArray[np.uint8], pose: Pose | None) -> Hand | None:
         """image: (H, W, 3) uint8 RGB. None where there is no such hand to be seen."""
         before, self._before = self._before, None
-        if pose is None or pose.values[self._arm[0], 3] < MIN_WRIST_VISIBILITY:
+        if pose is None or pose.values[ARMS[self._arm][0], 3] < MIN_WRIST_VISIBILITY:
             return None
-        region = self._networks.recropped(image, region_from_pose(pose.pixels[list(self._arm)]))
-        if before is not None:
-            tracked = region_from_hand(before.pixels)
-            if is_alike(tracked, region, before.pixels):
-                region = tracked
+        rough = region_from_pose(pose.pixels[list(ARMS[self._arm])])
+        if not is_near_image(rough, image):
+            return None
+        region = self._networks.recropped(image, rough)
+        tracked = None if before is None else region_from_hand(before.pixels)
+        if before is not None and tracked is not None and is_alike(tracked, region, before.pixels):
+            region, tracked = tracked, None
         hand = self._networks.find(image, region)
-        if hand.presence <= MIN_PRESENCE:
-            return None
-        self._before = hand
-        return hand
+        found = hand if hand.presence > MIN_PRESENCE else None
+        if found is None and self._look_twice:
+            others = self._other_places(image, pose, region, tracked)
+            hands = (self._networks.find(image, place) for place in others)
+            wrist = pose.pixels[ARMS[self._arm][0]]
+            found = next((other for other in hands if is_on_arm(other, wrist, self._arm)), None)
+        self._before = found
+        return found
+
+    def _other_places(
+        self, image: NDArray[np.uint8], pose: Pose, region: Region, tracked: Region | None
+    ) -> Iterator[Region]:
+        """Where the hand was in the frame before, where the forearm points to, and closer around `region`."""
+        if tracked is not None:
+            yield tracked
+        rough = region_from_arm(pose.pixels, self._arm)
+        if rough is not None and is_near_image(rough, image):
+            yield self._networks.recropped(image, rough)
+        yield self._networks.recropped(image, region.scaled(SECOND_SCALE))
+
+
+def is_near_image(region: Region, image: NDArray[np.uint8]) -> bool:
+    """Whether the middle of the region lies in the image or close to it."""
+    height, width = image.shape[:2]
+    return bool(
+        -MAX_OUTSIDE * width <= region.x <= (1 + MAX_OUTSIDE) * width
+        and -MAX_OUTSIDE * height <= region.y <= (1 + MAX_OUTSIDE) * height
+    )
+
+
+def is_on_arm(hand: Hand, wrist: NDArray[np.float64], arm: int) -> bool:
+    """Whether it is a hand, of the arm's side, and its wrist is where the pose has it (`wrist`, (2,) pixels)."""
+    agreement = hand.rightness if arm == 1 else 1 - hand.rightness
+    length = float(np.hypot(*(hand.pixels[MIDDLE] - hand.pixels[WRIST])))
+    distance = float(np.hypot(*(hand.pixels[WRIST] - wrist)))
+    return (
+        hand.presence > MIN_PRESENCE
+        and agreement >= MIN_SIDE_AGREEMENT
+        and distance <= MAX_WRIST_DISTANCE * length
+    )
+
+
+def region_from_arm(pixels: NDArray[np.float64], arm: int) -> Region | None:
+    """pixels: (33, 2), the body -> where the hand is if it goes on straight; None without a forearm."""
+    wrist, elbow = pixels[ARMS[arm][0]], pixels[ELBOWS[arm]]
+    shoulders = float(np.hypot(*(pixels[SHOULDERS[0]] - pixels[SHOULDERS[1]])))
+    right, down = float(wrist[0] - elbow[0]), float(wrist[1] - elbow[1])
+    length = float(np.hypot(right, down))
+    if length < 1.0 or shoulders < 1.0:  # points straight at the camera, or is a few pixels small
+        return None
+    reach = ARM_REACH * max(length, shoulders / 2) / length
+    rotation = normalized_angle(pi / 2 - atan2(-down, right))
+    x, y = float(wrist[0]) + reach * right, float(wrist[1]) + reach * down
+    return Region(x, y, ARM_SCALE * shoulders, rotation)
 
 
 def region_from_pose(points: NDArray[np.float64]) -> Region:

@@ -129,15 +129,25 @@ def trained_extractor(
     metadata: ModelMetadata, threads: int = 1, backend: str | None = None, model_asset: Path | None = None
 ) -> ExtractorSpec:
     """How to build the extractor that the model's metadata names, or the same with another backend."""
+    trained = metadata.extractor
     spec = ExtractorSpec(
         metadata.mode,
-        backend or str(metadata.extractor.get("backend", "")),
+        backend or str(trained.get("backend", "")),
         model_asset=model_asset,
         threads=threads,
     )
     if metadata.mode == "features":
         return replace(spec, embed_dim=metadata.item_shape[0])
-    return replace(spec, landmarks=metadata.layout)
+    spec = replace(spec, landmarks=metadata.layout)
+    if spec.backend != "onnx" or trained.get("backend") != "onnx":
+        return spec
+    kernel = trained.get("refine_kernel")
+    return replace(
+        spec,
+        network=str(trained.get("network", spec.network)),
+        per_frame=trained.get("detection") == "per_frame",
+        refine_kernel=kernel if isinstance(kernel, int) else spec.refine_kernel,
+    )
 
 
 def check_clips(clips: NDArray[Any], metadata: ModelMetadata, batched: bool) -> None:
