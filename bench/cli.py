@@ -82,7 +82,7 @@ def add_run_flags(parser: Parser) -> None:
     parser.flag("batch_size", type=int, default=4, metavar="N", help="clips per training step (default: 4)")
     parser.flag("clips", type=int, metavar="N", help="how many clips, spread over the data set (default: 48)")
     parser.flag("repeats", type=int, metavar="N", help="fresh processes per row (default: 3)")
-    parser.flag("model_asset", type=Path, metavar="FILE", help="your own pose_landmarker.task")
+    parser.flag("model_asset", type=Path, metavar="FILE", help="of the mediapipe row: your own .task")
     parser.json_flag()
 
 

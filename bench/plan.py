@@ -17,7 +17,8 @@ MODES = ("pose", "features", "video")
 class Row:
     """One line of the result: a stage of the pipeline in one mode with one backend.
 
-    stage: a key of bench.rows.STAGES; default: what a user gets without choosing a backend;
+    stage: a key of bench.rows.STAGES; backend: "onnx", "torch", ..., for poses with the network or layout that
+    differs from the usual one behind it; default: what a user gets without choosing a backend;
     once: too slow, and too steady, to be repeated; quick: part of --quick.
     """
 
@@ -37,7 +38,10 @@ class Row:
 # In the order in which each needs the ones before: training and holding read the store that extraction made.
 ROWS = (
     Row("floor"),
-    Row("extract", "pose", "mediapipe"),
+    Row("extract", "pose", "onnx"),
+    Row("extract", "pose", "onnx lite", default=False, quick=False),
+    Row("extract", "pose", "onnx body_hands", default=False, quick=False),
+    Row("extract", "pose", "mediapipe", default=False, quick=False),
     Row("extract", "features", "onnx"),
     Row("extract", "features", "torch", default=False, quick=False),
     Row("extract", "video", "decode only"),
@@ -113,6 +117,8 @@ class Job:
         return cls(Row(**raw["row"]), Options(**options), clips, Path(raw["work_dir"]), **made)
 
 
+VARIANTS: dict[str, dict[str, Any]] = {"lite": {"network": "lite"}, "body_hands": {"landmarks": "body_hands"}}
+"""Word behind a backend -> what it changes in the ExtractorSpec."""
 MADE = {"extract": "stores", "train": "runs", "export": "models"}
 """stage -> the field of Job in which later rows find what it made."""
 NEEDS = {"hold": "extract", "train": "extract", "export": "train", "infer": "export"}

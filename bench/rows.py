@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.inputs import VIDEO_SIZE, batch_reader, training_settings
 from bench.measure import Laps, now, private_memory
-from bench.plan import Job
+from bench.plan import VARIANTS, Job
 from toolkit.errors import VideoReadError, require
 
 if TYPE_CHECKING:
@@ -79,13 +79,15 @@ def extract(job: Job) -> Outcome:
         figures = {"import_s": imported.since(began).wall_s, "stored_bytes_per_clip": stored}
         return Outcome(figures | per_clip(laps.figures(), 1) | {"failed_clips": failed})
 
-    require(*LIBRARIES[job.row.backend])
+    backend, _, variant = job.row.backend.partition(" ")
+    require(*LIBRARIES[backend])
     from toolkit.extract import ExtractorSpec, make_extractor
     from toolkit.store import FeatureStore, StoreSpec, StoreWriter
 
     imported = now()
-    asset = Path(job.options.model_asset) if job.options.model_asset and job.row.mode == "pose" else None
-    extractor = make_extractor(ExtractorSpec(job.row.mode, job.row.backend, model_asset=asset))
+    asset = Path(job.options.model_asset) if job.options.model_asset and backend == "mediapipe" else None
+    plain = ExtractorSpec(job.row.mode, backend, model_asset=asset)
+    extractor = make_extractor(replace(plain, **VARIANTS.get(variant, {})))
     loaded = now()
     spec = StoreSpec(
         job.row.mode, extractor.item_shape, job.options.num_frames, extractor.layout, extractor.fingerprint

@@ -54,7 +54,9 @@ def test_a_backend_is_compared_with_the_default_one_and_a_mode_with_pose() -> No
     rows = choose_rows(Options())
     expected = {
         "extract features (torch)": "extract features (onnx)",
-        "extract features (onnx)": "extract pose (mediapipe)",
+        "extract features (onnx)": "extract pose (onnx)",
+        "extract pose (mediapipe)": "extract pose (onnx)",
+        "extract pose (onnx body_hands)": "extract pose (onnx)",
         "train video": "train pose",
         "infer pose (torch)": "infer pose (onnx)",
     }
