@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 
 .PHONY: demo test lint wheel bench clean
 
-demo: $(VENV)/.ready-all ## set everything up and watch the whole pipeline work (about two minutes)
+demo: $(VENV)/.ready-train ## set everything up and watch the whole pipeline work (about two minutes)
 	$(BIN)/toolkit demo --output_dir demo
 
 test: $(VENV)/.ready-dev ## set everything up and run all tests

@@ -42,15 +42,16 @@ def main() -> None:
         print("predict: ok")
 
         write_video(Path(folder) / "recordings" / "book" / "a.mp4", numbered_frames(20))
-        flags = ["--index", f"{folder}/recordings", "--output_dir", f"{folder}/store", "--json"]
-        done = toolkit_command("extract", "--mode", "features", *flags)
-        assert done.returncode == 0, done.stderr
-        assert json.loads(done.stdout.splitlines()[-1])["done"] == 1
-        print("extract --mode features: ok")
+        flags = ["--index", f"{folder}/recordings", "--output_dir"]
+        for mode in (["features"], ["pose", "--landmarks", "body_hands"]):
+            done = toolkit_command("extract", "--mode", *mode, *flags, f"{folder}/{mode[0]}", "--json")
+            assert done.returncode == 0, done.stderr
+            assert json.loads(done.stdout.splitlines()[-1])["done"] == 1
+            print(f"extract --mode {' '.join(mode)}: ok")
 
-        done = toolkit_command("train", "--input_type", "features", "--feature_dir", f"{folder}/store")
+        done = toolkit_command("train", "--input_type", "features", "--feature_dir", f"{folder}/features")
         assert done.returncode == 2 and 'pip install "sign-toolkit[train]"' in done.stderr, done.stderr
-        done = toolkit_command("extract", *flags[:3], f"{folder}/poses")
+        done = toolkit_command("extract", "--backend", "mediapipe", *flags, f"{folder}/others")
         assert done.returncode == 2 and 'pip install "sign-toolkit[mediapipe]"' in done.stderr, done.stderr
         print("a missing extra is named: ok")
 

@@ -2,7 +2,7 @@
 
 Draws a small data set of a synthetic signer (8 signs, 6 signers, 96 videos) in the format of WLASL, then runs
 the commands you would run on real data: extract, train, evaluate, export, predict, bench. All files stay in
-the demo's folder for you to look at. The pose networks are fetched on first use.
+the demo's folder for you to look at. Nothing is downloaded.
 
 examples:
   toolkit demo
