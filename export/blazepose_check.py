@@ -7,6 +7,7 @@ Every image goes in alone and in batches of two and three. Knows neither the con
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 import numpy as np
 import onnx
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from export.blazepose_networks import Plan
 from toolkit.demo.skeleton import JOINT_NAMES
-from toolkit.demo.take import draw_clip
+from toolkit.demo.take import Take, draw_clip
 from toolkit.errors import ExportError, require
 from toolkit.session import make_session
 
@@ -30,7 +31,7 @@ def check_images(size: int, seed: int = 0) -> Images:
     row, column = random.uniform(0.01, 0.1, 2)
     angle = row * np.arange(size)[:, None, None] + column * np.arange(size)[None, :, None]
     images.append(np.round(127.5 + 127.5 * np.sin(angle + np.arange(3))).astype(np.uint8))
-    frames, joints = draw_clip("wave", signer=seed, seed=seed)
+    frames, joints = _drawn_signer(seed)
     for index in (len(frames) // 3, len(frames) // 2):
         height, width = frames.shape[1:3]
         squares = [(0.5 * width, 0.5 * height, float(height))]
@@ -39,6 +40,11 @@ def check_images(size: int, seed: int = 0) -> Images:
             squares.append((x * width, y * height, HAND_SIDE * height))
         images += [square(frames[index], *place, size) for place in squares]
     return np.stack(images)
+
+
+@lru_cache(maxsize=2)  # drawing takes as long as comparing a network, and all of them see the same signer
+def _drawn_signer(seed: int) -> Take:
+    return draw_clip("wave", signer=seed, seed=seed)
 
 
 def square(frame: Images, x: float, y: float, side: float, size: int) -> Images:

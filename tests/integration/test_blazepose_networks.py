@@ -86,14 +86,11 @@ def test_every_output_is_litert_s_on_real_frames(
 def test_weights_stored_as_float16_are_exact(name: str, sources: dict[Source, bytes]) -> None:
     plan = PLANS[name]
     content = sources[plan.source]
-    images = to_input(plan, check_images(plan.size)[:3])
-    with_half, without = (
-        make_session(convert(plan, content, half=half).SerializeToString()) for half in (True, False)
-    )
-    for found, expected in zip(
-        with_half.run(None, {"image": images}), without.run(None, {"image": images}), strict=True
-    ):
-        np.testing.assert_array_equal(found, expected)
+    image = {"image": to_input(plan, check_images(plan.size)[-1:])}
+    in_float32 = make_session(convert(plan, content, half=False).SerializeToString())
+    shipped = make_session(weights_path(name))
+    for output in plan.outputs:
+        np.testing.assert_array_equal(shipped.run([output], image), in_float32.run([output], image))
 
     stored = {numpy_helper.to_array(item).dtype for item in onnx.load(weights_path(name)).graph.initializer}
     originals = read_network(content)
