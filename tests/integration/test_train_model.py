@@ -10,7 +10,8 @@ import torch
 from toolkit.errors import ConfigError
 from toolkit.landmarks import LAYOUTS, get_layout
 from toolkit.train.augment import mirror_landmarks
-from toolkit.train.landmark_features import describe, fill_and_resample
+from toolkit.train.landmark_features import describe
+from toolkit.train.placement import fill_and_resample
 from toolkit.train.model import ModelSpec, SignClassifier
 
 SHAPES = {

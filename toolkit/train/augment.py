@@ -42,20 +42,35 @@ class PoseAugmentation:
         return self._hide_hands(clips) if s.hide_hand else clips
 
     def _move(self, clips: Tensor) -> Tensor:
-        """Rotate, scale each axis, shift, about the clip's mid-shoulder."""
+        """Rotate, scale each axis, shear, shift, about the clip's mid-shoulder; each hand about its wrist too."""
         s, size = self.settings, len(clips)
         left, right = self.layout.slots("left_shoulder", "right_shoulder")
         shoulders = clips[:, :, [left, right], :2]
         centre = shoulders.nanmean((1, 2)).nan_to_num(0.5)  # (B, 2); image centre where nobody was found
-        angle = _symmetric(size, s.rotation)
         width = (shoulders[:, :, 0, 0] - shoulders[:, :, 1, 0]).abs().nanmean(1).nan_to_num(0.0)
-        stretch = torch.stack([_symmetric(size, s.scale), _symmetric(size, s.scale)], -1).exp()
         shift = torch.stack([_symmetric(size, s.shift), _symmetric(size, s.shift)], -1) * width[:, None]
-        x, y = (clips[..., :2] - centre[:, None, None]).unbind(-1)
-        cos, sin = angle.cos()[:, None, None], angle.sin()[:, None, None]
-        turned = torch.stack([x * cos - y * sin / ASPECT, x * sin * ASPECT + y * cos], -1)
-        placed = turned * stretch[:, None, None] + (centre + shift)[:, None, None]
-        return torch.cat([placed, clips[..., 2:]], -1)
+        flat = clips[..., :2]
+        if s.hand_rotation or s.hand_scale:
+            flat = self._move_hands(flat)
+        turn = _turn(_symmetric(size, s.rotation), _symmetric(size, s.scale), _symmetric(size, s.scale))
+        turn[:, 0, 1] += _symmetric(size, s.shear) / ASPECT
+        moved = torch.baddbmm(
+            (centre + shift - torch.einsum("bij,bj->bi", turn, centre))[:, None], flat.flatten(1, 2), turn.mT
+        )
+        return torch.cat([moved.reshape(flat.shape), clips[..., 2:]], -1)
+
+    def _move_hands(self, flat: Tensor) -> Tensor:
+        """(B, T, K, 2): rotate and scale each hand that has landmarks of its own."""
+        parts, size = [], len(flat)
+        for name, slots in self.layout.parts.items():
+            part = flat[:, :, slots.start : slots.stop]
+            if name.endswith("hand"):
+                stretch = _symmetric(size, self.settings.hand_scale)
+                turn = _turn(_symmetric(size, self.settings.hand_rotation), stretch, stretch)
+                wrist = part[:, :, :1]
+                part = ((part - wrist).flatten(1, 2) @ turn.mT).reshape(part.shape) + wrist
+            parts.append(part)
+        return torch.cat(parts, 2)
 
     def _hide_hands(self, clips: Tensor) -> Tensor:
         """Lose a hand for a third of the clip at most, where the layout has hands of their own."""
@@ -145,6 +160,13 @@ def crop_and_warp(clips: Tensor, crop: float, warp: float) -> Tensor:
     mixed = torch.where(weight > 0, first + weight * (second - first), first)
     nearest = torch.where(weight < 0.5, first, second)
     return torch.where(mixed.isnan(), nearest, mixed)
+
+
+def _turn(angle: Tensor, stretch_x: Tensor, stretch_y: Tensor) -> Tensor:
+    """(B, 2, 2) that rotates columns (x, y) in image fractions, then scales each axis by e ** stretch."""
+    cos, sin = angle.cos(), angle.sin()
+    x, y = stretch_x.exp(), stretch_y.exp()
+    return torch.stack([cos * x, -sin / ASPECT * x, sin * ASPECT * y, cos * y], -1).reshape(-1, 2, 2)
 
 
 def _symmetric(size: int, limit: float) -> Tensor:

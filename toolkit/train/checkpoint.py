@@ -50,7 +50,9 @@ class RunInfo:
         raw = json.loads(text)
         spec = raw["spec"]
         return cls(
-            spec=ModelSpec(**{**spec, "item_shape": tuple(spec["item_shape"])}),
+            spec=ModelSpec(
+                **{**spec, "item_shape": tuple(spec["item_shape"]), "features": tuple(spec["features"])}
+            ),
             glosses=tuple(raw["glosses"]),
             extractor=raw["extractor"],
             training=raw["training"],

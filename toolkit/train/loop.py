@@ -132,14 +132,36 @@ class Trainer:
         labels = torch.from_numpy(self.train.labels)[indices]
         if self.augment is not None:
             clips = self.augment(clips)
-        logits = self.model(clips)
-        loss = nn.functional.cross_entropy(logits, labels, label_smoothing=training.label_smoothing)
+        logits, loss = self._loss(clips, labels)
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.model.parameters(), training.gradient_clip)
         self.optimizer.step()
         self.average.update(self.model, step)
         return float(loss.detach()), int((logits.argmax(1) == labels).sum())
+
+    def _loss(self, clips: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """(logits, loss) of a batch; with mixup each clip is blended with another one, and so are the labels."""
+        training = self.settings.training
+        embeddings = self.model.stem(clips)
+        share, other = None, labels
+        if training.mixup:
+            share = torch.distributions.Beta(training.mixup, training.mixup).sample((len(labels),))
+            share = torch.maximum(
+                share, 1 - share
+            )  # so that the first of the two stays the one to be counted
+            order = torch.randperm(len(labels))
+            embeddings = torch.lerp(embeddings[order], embeddings, share[:, None, None])
+            other = labels[order]
+        logits = self.model.classify(embeddings)
+        smoothing = training.label_smoothing
+        if share is None:
+            return logits, nn.functional.cross_entropy(logits, labels, label_smoothing=smoothing)
+        first, second = (
+            nn.functional.cross_entropy(logits, wanted, label_smoothing=smoothing, reduction="none")
+            for wanted in (labels, other)
+        )
+        return logits, (share * first + (1 - share) * second).mean()
 
     def _validate(self) -> tuple[float | None, float | None, float | None]:
         """(loss, top-1, top-5) of the averaged weights on the validation clips."""

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from toolkit.errors import ConfigError
+from toolkit.train.landmark_features import EXTRAS, FEATURES
 from toolkit.train.stems import NORMALIZATIONS, STEMS, Standardize
 
 
@@ -22,7 +23,8 @@ class ModelSpec:
 
     mode: "pose", "features" or "video"; item_shape: one frame's shape: (K, 4), (D,) or (H, W, 3);
     layout: landmark layout for pose, "" otherwise; num_frames: the length that clips are resampled to;
-    normalization: one of NORMALIZATIONS[mode]; "auto" becomes the mode's default.
+    normalization: one of NORMALIZATIONS[mode]; "auto" becomes the mode's default; features: which of FEATURES
+    normalised landmarks are described by, () in the other modes.
 
     Raises:
         ConfigError: a value is unknown or contradicts another.
@@ -39,6 +41,7 @@ class ModelSpec:
     ff_dim: int = 256
     dropout: float = 0.1
     normalization: str = "auto"
+    features: tuple[str, ...] = FEATURES
 
     def __post_init__(self) -> None:
         if self.mode not in STEMS:
@@ -50,6 +53,13 @@ class ModelSpec:
             raise ConfigError(
                 f"model.normalization is '{self.normalization}' but model.input_type is '{self.mode}': "
                 f"set normalization to one of: auto, {', '.join(choices)}"
+            )
+        if self.normalization != "shoulders":
+            object.__setattr__(self, "features", ())
+        elif not set(self.features) - set(EXTRAS):
+            raise ConfigError(
+                f"features are {', '.join(self.features) or 'all off'}: nothing is left to tell signs apart by. "
+                f"Switch on at least one of: {', '.join(name for name in FEATURES if name not in EXTRAS)}"
             )
         if self.embed_dim % self.num_heads:
             raise ConfigError(f"embed_dim {self.embed_dim} is not divisible by num_heads {self.num_heads}")
@@ -68,7 +78,7 @@ class SignClassifier(nn.Module):
         super().__init__()
         self.spec = spec
         self.stem = STEMS[spec.mode](
-            spec.item_shape, spec.layout, spec.num_frames, spec.embed_dim, spec.normalization
+            spec.item_shape, spec.layout, spec.num_frames, spec.embed_dim, spec.normalization, spec.features
         )
         self.positions = nn.Parameter(torch.randn(1, spec.num_frames, spec.embed_dim) * 0.02)
         self.dropout = nn.Dropout(spec.dropout)
@@ -79,7 +89,11 @@ class SignClassifier(nn.Module):
         self.head = nn.Linear(spec.embed_dim, spec.num_classes)
 
     def forward(self, clips: Tensor) -> Tensor:
-        sequence = self.dropout(self.stem(clips) + self.positions)
+        return self.classify(self.stem(clips))
+
+    def classify(self, embeddings: Tensor) -> Tensor:
+        """(N, num_frames, embed_dim) out of the stem -> logits (N, num_classes)."""
+        sequence = self.dropout(embeddings + self.positions)
         pooled = self.encoder(sequence).mean(1)
         logits: Tensor = self.head(self.dropout(pooled))
         return logits

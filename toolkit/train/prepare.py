@@ -88,6 +88,7 @@ def prepare(settings: Settings) -> Prepared:
         ff_dim=model.ff_dim,
         dropout=model.dropout,
         normalization=model.normalization,
+        features=settings.features.on,
     )
     facts = {
         "train_splits": list(splits),
@@ -96,7 +97,9 @@ def prepare(settings: Settings) -> Prepared:
         "val_clips": 0 if val is None else len(val),
         "clips": {"train": _digest(train), "val": _digest(val)},
         "skipped": skipped,
-        "settings": settings.model_dump(mode="json", include={"model", "training", "augmentation"}),
+        "settings": settings.model_dump(
+            mode="json", include={"model", "training", "features", "augmentation"}
+        ),
     }
     return Prepared(train, val, spec, extractor, facts, skipped, tuple(notes))
 

@@ -83,7 +83,7 @@ class TrainingSettings(_Section):
 
     learning_rate: the highest, for batches of 32; it is scaled with the square root of the batch size, so that
     another --batch_size needs no other rate; warmup: fraction of all steps; ema: decay per step of averaged
-    weights, 0 = off.
+    weights, 0 = off; mixup: the parameter of the beta distribution that two clips are mixed with, 0 = off.
     """
 
     epochs: Count = 50
@@ -94,15 +94,37 @@ class TrainingSettings(_Section):
     label_smoothing: Annotated[Number, Field(ge=0, lt=1)] = 0.1
     gradient_clip: Annotated[Number, Field(gt=0)] = 1.0
     ema: Annotated[Number, Field(ge=0, lt=1)] = 0.98
+    mixup: Annotated[Number, Field(ge=0, le=1)] = 0.0
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     num_threads: Count = 1
+
+
+class FeatureSettings(_Section):
+    """What normalised landmarks are described by: the pieces of train/landmark_features, each on or off."""
+
+    positions: bool = True
+    depths: bool = True
+    arm_directions: bool = True
+    hand_points: bool = True
+    finger_distances: bool = True
+    finger_bones: bool = True
+    body_distances: bool = True
+    hands_apart: bool = True
+    velocities: bool = True
+    presence: bool = True
+
+    @property
+    def on(self) -> tuple[str, ...]:
+        """The names of those that are on."""
+        return tuple(name for name, on in self.model_dump().items() if on)
 
 
 class AugmentationSettings(_Section):
     """Random changes to training clips; 0 switches a piece off, enabled: false all of them.
 
     mirror, hide_hand: probability; rotation: radians; scale: log of the factor; shift: shoulder widths
-    (pose); crop: fraction of the clip cut at either end; warp: log of the time curve's exponent;
+    (pose); shear: sideways shift per height; hand_rotation, hand_scale: of each hand by itself, about its
+    wrist; crop: fraction of the clip cut at either end; warp: log of the time curve's exponent;
     noise: image fractions (pose); feature_noise: standard deviations (features);
     brightness: fraction (video).
     """
@@ -112,6 +134,9 @@ class AugmentationSettings(_Section):
     rotation: Annotated[Number, Field(ge=0, le=3.2)] = 0.33
     scale: Annotated[Number, Field(ge=0, le=1)] = 0.3
     shift: Annotated[Number, Field(ge=0, le=1)] = 0.1
+    shear: Annotated[Number, Field(ge=0, le=1)] = 0.0
+    hand_rotation: Annotated[Number, Field(ge=0, le=3.2)] = 0.0
+    hand_scale: Annotated[Number, Field(ge=0, le=1)] = 0.0
     crop: Annotated[Number, Field(ge=0, lt=0.5)] = 0.15
     warp: Annotated[Number, Field(ge=0, le=1)] = 0.2
     noise: Annotated[Number, Field(ge=0, le=0.1)] = 0.002
@@ -127,6 +152,7 @@ class Settings(_Section):
     efficiency: EfficiencySettings = EfficiencySettings()
     data: DataSettings = DataSettings()
     training: TrainingSettings = TrainingSettings()
+    features: FeatureSettings = FeatureSettings()
     augmentation: AugmentationSettings = AugmentationSettings()
 
     @property

@@ -6,13 +6,13 @@ Which stem belongs to which mode is written in STEMS and nowhere else.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from toolkit.landmarks import get_layout
-from toolkit.train.landmark_features import describe
+from toolkit.train.landmark_features import FEATURES, describe
 from toolkit.train.timeline import resample
 
 LIMIT = 5.0  # standard deviations; rarer values say "broken", not "more"
@@ -49,14 +49,21 @@ class Standardize(nn.Module):
 class PoseStem(nn.Module):
     """Landmarks (N, T, K, 4), NaN where missing.
 
-    normalization "shoulders": the features of landmark_features, standardised. "none": the raw image
+    normalization "shoulders": the named features of landmark_features, standardised. "none": the raw image
     coordinates with 0 for missing, as in the guide.
     """
 
     def __init__(
-        self, item_shape: tuple[int, ...], layout: str, num_frames: int, embed_dim: int, normalization: str
+        self,
+        item_shape: tuple[int, ...],
+        layout: str,
+        num_frames: int,
+        embed_dim: int,
+        normalization: str,
+        features: Sequence[str] = FEATURES,
     ) -> None:
         super().__init__()
+        self.named = tuple(features)
         self.layout, self.num_frames, self.raw = get_layout(layout), num_frames, normalization == "none"
         size = self.features(torch.zeros(1, 2, *item_shape)).shape[-1]
         self.standardize = nn.Identity() if self.raw else Standardize(size)
@@ -66,7 +73,7 @@ class PoseStem(nn.Module):
         """(N, T, K, 4) -> (N, num_frames, D), before standardisation."""
         if self.raw:
             return resample(torch.nan_to_num(clips).flatten(2), self.num_frames)
-        return describe(clips, self.layout, self.num_frames)
+        return describe(clips, self.layout, self.num_frames, self.named)
 
     def forward(self, clips: Tensor) -> Tensor:
         embeddings: Tensor = self.project(self.standardize(self.features(clips)))
@@ -77,7 +84,13 @@ class FeatureStem(nn.Module):
     """CNN features (N, T, D); "standard": standardised by the training set, "none": as they are."""
 
     def __init__(
-        self, item_shape: tuple[int, ...], layout: str, num_frames: int, embed_dim: int, normalization: str
+        self,
+        item_shape: tuple[int, ...],
+        layout: str,
+        num_frames: int,
+        embed_dim: int,
+        normalization: str,
+        features: Sequence[str] = (),
     ) -> None:
         super().__init__()
         self.num_frames = num_frames
@@ -98,7 +111,13 @@ class VideoStem(nn.Module):
     """RGB frames (N, T, H, W, 3) uint8 through a small strided CNN, frame by frame."""
 
     def __init__(
-        self, item_shape: tuple[int, ...], layout: str, num_frames: int, embed_dim: int, normalization: str
+        self,
+        item_shape: tuple[int, ...],
+        layout: str,
+        num_frames: int,
+        embed_dim: int,
+        normalization: str,
+        features: Sequence[str] = (),
     ) -> None:
         super().__init__()
         self.num_frames, self.raw = num_frames, normalization == "none"
