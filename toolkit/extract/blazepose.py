@@ -59,8 +59,7 @@ class OnnxPose:
         if set(HANDS) <= set(layout.parts):
             networks = HandLandmarks(spec.network, spec.threads)
             self._hands = {
-                part: HandFinder(networks, arm, look_twice=not spec.per_frame)
-                for arm, part in enumerate(HANDS)
+                part: HandFinder(networks, arm, exact=spec.per_frame) for arm, part in enumerate(HANDS)
             }
             self._parts = {part: layout.parts[part] for part in HANDS}
         self.fingerprint: Fingerprint = fingerprint(spec)

@@ -9,7 +9,6 @@ Holistic looks is looked for in two other places.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from math import atan2, degrees, pi
 from typing import NamedTuple
 
@@ -29,7 +28,6 @@ LANDMARKS_SIDE, RECROP_SIDE = 224, 256  # of the square inputs in pixels, and th
 
 ARMS = ((15, 17, 19), (16, 18, 20))
 """Body points wrist, little finger, index finger of the left and the right arm."""
-ELBOWS, SHOULDERS = (13, 14), (11, 12)  # body points
 MIN_WRIST_VISIBILITY = 0.1  # hand_visibility_from_hand_landmarks_from_pose.pbtxt
 MAX_OUTSIDE = 0.06  # how far outside of the image, in parts of its sides, the middle of a hand can lie
 MIN_PRESENCE = 0.5  # hand_landmark_cpu.pbtxt
@@ -43,15 +41,16 @@ Z_SCALE = 0.4  # normalize_z of TensorsToLandmarksCalculator
 # When the hand of the frame before says where to look now (hand_tracking.pbtxt): the two regions are this much
 # alike, and the landmarks lie well inside of the new one.
 MAX_TURN_DEGREES, MAX_SHIFT, MAX_SCALING, MARGIN = 40.0, 0.2, 0.4, -0.1
+# When the arm has hardly moved, so that the hand of the frame before says where to look without a re-crop.
+STILL_TURN_DEGREES, STILL_SHIFT, STILL_SCALING = 10.0, 0.05, 0.1
 
 PALM = (0, 1, 2, 3, 5, 6, 9, 10, 13, 14, 17, 18)
 """Hand points that place the tracked region (hand_landmarks_to_roi.pbtxt): all but the outer finger joints."""
 WRIST, INDEX, MIDDLE, RING = 0, 5, 9, 13  # first joints (HandLandmarksToRectCalculator)
 
-# A second look, when a hand was not found (docs/poses.md): at the end of the forearm, in parts of its length and
-# of the shoulders' width; what is found there counts when it is the right hand of the two, on the right arm.
-ARM_REACH, ARM_SCALE = 0.35, 1.1
-SECOND_SCALE = 1.35  # or once more through the re-crop network, around what it gave first
+# A second look, when a hand was not found (docs/poses.md): where it was before, and in the whole rough region.
+# What is found there counts when it is the right hand of the two, on the right arm.
+MAX_FRUITLESS = 2  # it is not repeated frame after frame where it finds nothing
 MIN_SIDE_AGREEMENT = 0.5  # of the network's own opinion whether it is a left or a right hand
 MAX_WRIST_DISTANCE = 0.8  # between the hand's and the pose's wrist, in parts of the hand's length
 
@@ -104,47 +103,67 @@ class HandLandmarks:
 class HandFinder:
     """Follows one hand through the frames of one clip; `arm` is 0 for the left, 1 for the right one."""
 
-    def __init__(self, networks: HandLandmarks, arm: int, look_twice: bool) -> None:
-        """look_twice: look in other places too when there is no hand where Holistic looks."""
-        self._networks, self._arm, self._look_twice = networks, arm, look_twice
-        self._before: Hand | None = None
+    def __init__(self, networks: HandLandmarks, arm: int, exact: bool) -> None:
+        """exact: give what Holistic gives; otherwise save work on still hands, and look twice for lost ones."""
+        self._networks, self._arm, self._exact = networks, arm, exact
+        self.reset()
 
     def reset(self) -> None:
         """Forget the clip."""
-        self._before = None
+        self._before: tuple[Hand, Region] | None = None  # the hand last frame, and its rough region
+        self._fruitless = 0  # second looks in a row that found nothing
 
     def find(self, image: NDArray[np.uint8], pose: Pose | None) -> Hand | None:
         """image: (H, W, 3) uint8 RGB. None where there is no such hand to be seen."""
         before, self._before = self._before, None
-        if pose is None or pose.values[ARMS[self._arm][0], 3] < MIN_WRIST_VISIBILITY:
+        arm = list(ARMS[self._arm])
+        if pose is None or pose.values[arm[0], 3] < MIN_WRIST_VISIBILITY:
             return None
-        rough = region_from_pose(pose.pixels[list(ARMS[self._arm])])
+        rough = region_from_pose(pose.pixels[arm])
         if not is_near_image(rough, image):
             return None
-        region = self._networks.recropped(image, rough)
-        tracked = None if before is None else region_from_hand(before.pixels)
-        if before is not None and tracked is not None and is_alike(tracked, region, before.pixels):
-            region, tracked = tracked, None
-        hand = self._networks.find(image, region)
-        found = hand if hand.presence > MIN_PRESENCE else None
-        if found is None and self._look_twice:
-            others = self._other_places(image, pose, region, tracked)
-            hands = (self._networks.find(image, place) for place in others)
-            wrist = pose.pixels[ARMS[self._arm][0]]
-            found = next((other for other in hands if is_on_arm(other, wrist, self._arm)), None)
-        self._before = found
-        return found
+        tracked = None if before is None else region_from_hand(before[0].pixels)
+        region = self._region(image, rough, tracked, before)
+        hand = self._networks.find(image, region) if is_near_image(region, image) else None
+        if hand is not None and hand.presence <= MIN_PRESENCE:
+            hand = None
+            if not self._exact and self._fruitless < MAX_FRUITLESS:
+                places = [place for place in (tracked, rough) if place is not None and place != region]
+                hand = self._look_again(image, places, pose.pixels[arm[0]])
+                self._fruitless += hand is None
+        if hand is not None:
+            self._before, self._fruitless = (hand, rough), 0
+        return hand
 
-    def _other_places(
-        self, image: NDArray[np.uint8], pose: Pose, region: Region, tracked: Region | None
-    ) -> Iterator[Region]:
-        """Where the hand was in the frame before, where the forearm points to, and closer around `region`."""
-        if tracked is not None:
-            yield tracked
-        rough = region_from_arm(pose.pixels, self._arm)
-        if rough is not None and is_near_image(rough, image):
-            yield self._networks.recropped(image, rough)
-        yield self._networks.recropped(image, region.scaled(SECOND_SCALE))
+    def _region(
+        self,
+        image: NDArray[np.uint8],
+        rough: Region,
+        tracked: Region | None,
+        before: tuple[Hand, Region] | None,
+    ) -> Region:
+        """Where to look for the hand: where it was, if that is still likely; else where the re-crop network says."""
+        if tracked is None or before is None:
+            return self._networks.recropped(image, rough)
+        hand, rough_before = before
+        if not self._exact and is_alike(rough_before, rough, STILL_TURN_DEGREES, STILL_SHIFT, STILL_SCALING):
+            return tracked
+        region = self._networks.recropped(image, rough)
+        kept = is_alike(tracked, region, MAX_TURN_DEGREES, MAX_SHIFT, MAX_SCALING)
+        inside = np.abs(region.from_image(hand.pixels) - 0.5).max() < (1 + MARGIN) / 2
+        return tracked if kept and inside else region
+
+    def _look_again(
+        self, image: NDArray[np.uint8], places: list[Region], wrist: NDArray[np.float64]
+    ) -> Hand | None:
+        for place in places:
+            hand = self._networks.find(image, place)
+            if hand.presence > MIN_PRESENCE and is_on_arm(hand, wrist, self._arm):
+                closer = self._networks.find(
+                    image, region_from_hand(hand.pixels)
+                )  # now that it is known where
+                return closer if closer.presence > MIN_PRESENCE else hand
+        return None
 
 
 def is_near_image(region: Region, image: NDArray[np.uint8]) -> bool:
@@ -157,29 +176,11 @@ def is_near_image(region: Region, image: NDArray[np.uint8]) -> bool:
 
 
 def is_on_arm(hand: Hand, wrist: NDArray[np.float64], arm: int) -> bool:
-    """Whether it is a hand, of the arm's side, and its wrist is where the pose has it (`wrist`, (2,) pixels)."""
+    """Whether the hand is of the arm's side, and its wrist is where the pose has it (`wrist`, (2,) pixels)."""
     agreement = hand.rightness if arm == 1 else 1 - hand.rightness
     length = float(np.hypot(*(hand.pixels[MIDDLE] - hand.pixels[WRIST])))
     distance = float(np.hypot(*(hand.pixels[WRIST] - wrist)))
-    return (
-        hand.presence > MIN_PRESENCE
-        and agreement >= MIN_SIDE_AGREEMENT
-        and distance <= MAX_WRIST_DISTANCE * length
-    )
-
-
-def region_from_arm(pixels: NDArray[np.float64], arm: int) -> Region | None:
-    """pixels: (33, 2), the body -> where the hand is if it goes on straight; None without a forearm."""
-    wrist, elbow = pixels[ARMS[arm][0]], pixels[ELBOWS[arm]]
-    shoulders = float(np.hypot(*(pixels[SHOULDERS[0]] - pixels[SHOULDERS[1]])))
-    right, down = float(wrist[0] - elbow[0]), float(wrist[1] - elbow[1])
-    length = float(np.hypot(right, down))
-    if length < 1.0 or shoulders < 1.0:  # points straight at the camera, or is a few pixels small
-        return None
-    reach = ARM_REACH * max(length, shoulders / 2) / length
-    rotation = normalized_angle(pi / 2 - atan2(-down, right))
-    x, y = float(wrist[0]) + reach * right, float(wrist[1]) + reach * down
-    return Region(x, y, ARM_SCALE * shoulders, rotation)
+    return agreement >= MIN_SIDE_AGREEMENT and distance <= MAX_WRIST_DISTANCE * length
 
 
 def region_from_pose(points: NDArray[np.float64]) -> Region:
@@ -207,11 +208,10 @@ def region_from_hand(points: NDArray[np.float64]) -> Region:
     return moved._replace(size=TRACK_SCALE * float(max(width, height)))
 
 
-def is_alike(tracked: Region, found: Region, points: NDArray[np.float64]) -> bool:
-    """Whether the region tracked from `points` (21, 2) may stand for the one just found (RoiTrackingCalculator)."""
-    turn = abs(degrees(normalized_angle(tracked.rotation - found.rotation)))
-    shift = np.abs(rotated(np.subtract([tracked[:2]], [found[:2]]), -found.rotation)).max()
-    scaling = abs(tracked.size - found.size)
-    if turn > MAX_TURN_DEGREES or shift > MAX_SHIFT * found.size or scaling > MAX_SCALING * found.size:
-        return False
-    return bool(np.abs(found.from_image(points) - 0.5).max() < (1 + MARGIN) / 2)
+def is_alike(region: Region, other: Region, turn_degrees: float, shift: float, scaling: float) -> bool:
+    """Whether two regions differ by no more than this; shift and scaling in parts of the other's size
+    (rect_requirements of RoiTrackingCalculator)."""
+    turned = abs(degrees(normalized_angle(region.rotation - other.rotation)))
+    shifted = float(np.abs(rotated(np.subtract([region[:2]], [other[:2]]), -other.rotation)).max())
+    scaled = abs(region.size - other.size)
+    return turned <= turn_degrees and shifted <= shift * other.size and scaled <= scaling * other.size

@@ -77,23 +77,21 @@ def refined(places: NDArray[np.float64], heatmaps: NDArray[np.float32], kernel: 
     places: (K, 2) as fractions of the region; heatmaps: (K, rows, columns) logits; kernel: odd window side in
     cells. A landmark stays where the heatmap is nowhere sure, or where it lies outside of the region.
     """
-    count, rows, columns = heatmaps.shape
+    rows, columns = heatmaps.shape[1:]
     reach = np.arange(kernel) - kernel // 2
-    cells = np.trunc(places * (columns, rows)).astype(np.int64)  # towards 0, as a C++ cast does
-    inside = ((cells >= 0) & (cells < (columns, rows))).all(axis=1)
-    across, down = cells[:, :1] + reach, cells[:, 1:] + reach
-    held = ((down >= 0) & (down < rows))[:, :, np.newaxis] & ((across >= 0) & (across < columns))[
-        :, np.newaxis
-    ]
-    window = heatmaps[
-        np.arange(count)[:, np.newaxis, np.newaxis],
-        np.clip(down, 0, rows - 1)[:, :, np.newaxis],
-        np.clip(across, 0, columns - 1)[:, np.newaxis],
-    ]
-    weights = np.where(held, 1 / (1 + np.exp(-window.astype(np.float64))), 0.0)
-    total = weights.sum(axis=(1, 2))
-    moved = inside & (weights.max(axis=(1, 2)) >= MIN_REFINED)
+    centres = (places * (columns, rows)).astype(np.int64)  # towards 0, as a C++ cast does
+    across, down = centres[:, :1] + reach, centres[:, 1:] + reach
+    held_across, held_down = (across >= 0) & (across < columns), (down >= 0) & (down < rows)
+    x, y = np.where(held_across, across, 0), np.where(held_down, down, 0)
+    starts = np.arange(0, heatmaps.size, rows * columns)[:, np.newaxis, np.newaxis]
+    window = heatmaps.ravel()[starts + (y * columns)[:, :, np.newaxis] + x[:, np.newaxis]]
+    weights = 1 / (1 + np.exp(-window.astype(np.float64)))
+    weights *= held_down[:, :, np.newaxis] & held_across[:, np.newaxis]
+    by_column, by_row = weights.sum(axis=1), weights.sum(axis=2)
+    inside = ((centres >= 0) & (centres < (columns, rows))).all(axis=1)
+    (moved,) = np.nonzero(inside & (weights.max(axis=(1, 2)) >= MIN_REFINED))
+    total = by_column[moved].sum(axis=1)
     result = places.copy()
-    result[moved, 0] = ((weights.sum(axis=1) * across).sum(axis=1) / columns)[moved] / total[moved]
-    result[moved, 1] = ((weights.sum(axis=2) * down).sum(axis=1) / rows)[moved] / total[moved]
+    result[moved, 0] = (by_column[moved] * across[moved]).sum(axis=1) / (columns * total)
+    result[moved, 1] = (by_row[moved] * down[moved]).sum(axis=1) / (rows * total)
     return result
