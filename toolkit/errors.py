@@ -21,6 +21,7 @@ Every message says what is wrong, names the file or value, and says what to do a
 from __future__ import annotations
 
 import importlib
+import re
 from types import ModuleType
 
 
@@ -78,6 +79,20 @@ class ExportError(ToolkitError, RuntimeError):
 
 class MissingDependencyError(ToolkitError, ImportError):
     """An optional package is not installed; the message holds the pip line."""
+
+
+NO_DISPLAY_LIBRARIES = (
+    "OpenCV cannot be loaded: a system library for windows is missing, as on servers without a display ({reason}). "
+    "Either install it (Debian, Ubuntu: apt install libgl1 libglib2.0-0) or take the OpenCV without windows: "
+    "pip uninstall -y opencv-python, then pip install opencv-python-headless"
+)
+
+
+def explain_import(error: ImportError) -> ImportError:
+    """The error to show for a failed import: one with a cure where the cause is known, else the error itself."""
+    if re.search(r"lib(GL|EGL|gthread|glib|xcb|X11)[\w.-]*\.so", str(error)):
+        return MissingDependencyError(NO_DISPLAY_LIBRARIES.format(reason=error))
+    return error
 
 
 def require(module: str, extra: str) -> ModuleType:

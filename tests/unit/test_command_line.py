@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,8 @@ import pytest
 from toolkit.cli.flags import Parser, nearest
 from toolkit.cli.main import VERBS, main, run_guarded
 from toolkit.errors import ConfigError
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_every_verb_is_listed_and_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
@@ -83,3 +86,35 @@ def test_help_loads_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_opencv_loads_without_a_display() -> None:
+    script = "import os; [os.environ.pop(name, None) for name in ('DISPLAY', 'WAYLAND_DISPLAY')]; import cv2"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("verb", ["extract", "show"])
+def test_missing_system_libraries_are_named_with_the_cure(tmp_path: Path, verb: str) -> None:
+    """A machine without libGL: importing cv2 fails as it does there, in this process and in its workers."""
+    (tmp_path / "broken").mkdir()
+    reason = "libGL.so.1: cannot open shared object file: No such file or directory"
+    (tmp_path / "broken" / "cv2.py").write_text(f"raise ImportError({reason!r})")
+    clip = tmp_path / "recordings" / "book" / "a.mp4"
+    clip.parent.mkdir(parents=True)
+    clip.write_bytes(b"x")
+    words = (
+        ["--index", str(tmp_path / "recordings"), "--output_dir", "store"]
+        if verb == "extract"
+        else [str(clip)]
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "toolkit", verb, *words],
+        env=os.environ | {"PYTHONPATH": f"{tmp_path / 'broken'}{os.pathsep}{ROOT}"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2 and "opencv-python-headless" in done.stderr, done.stderr
+    assert "Traceback" not in done.stderr

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from toolkit.cli.flags import Parser, nearest
-from toolkit.errors import ToolkitError
+from toolkit.errors import ToolkitError, explain_import
 
 VERBS = ("extract", "show", "train", "evaluate", "export", "predict", "demo")
 
@@ -48,6 +48,12 @@ def run_guarded(action: Callable[[], int], name: str) -> int:
         return action()
     except ToolkitError as error:
         print(f"{name}: {error}", file=sys.stderr)
+        return 2
+    except ImportError as error:
+        cure = explain_import(error)
+        if cure is error:
+            raise
+        print(f"{name}: {cure}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"\n{name}: stopped. What is done is kept; the same command continues.", file=sys.stderr)

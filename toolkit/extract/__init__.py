@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 
-from toolkit.errors import ConfigError
+from toolkit.errors import ConfigError, explain_import
 from toolkit.extract.protocol import Extraction, Extractor, ExtractorSpec, Fingerprint
 
 __all__ = ["EXTRACTORS", "Extraction", "Extractor", "ExtractorSpec", "Fingerprint", "make_extractor"]
@@ -33,5 +33,9 @@ def make_extractor(spec: ExtractorSpec) -> Extractor:
             f"no extractor for mode '{spec.mode}' with backend '{spec.backend}'; there is: {known}"
         )
     module, _, name = target.partition(":")
-    extractor: Extractor = getattr(importlib.import_module(module), name)(spec)
+    try:
+        loaded = importlib.import_module(module)
+    except ImportError as error:
+        raise explain_import(error) from error
+    extractor: Extractor = getattr(loaded, name)(spec)
     return extractor
