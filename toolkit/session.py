@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import sys
 from pathlib import Path
 
 import onnxruntime as ort
@@ -9,11 +11,12 @@ import onnxruntime as ort
 from toolkit.errors import ModelFileError
 
 
-def make_session(model: Path | bytes, threads: int = 1) -> ort.InferenceSession:
+def make_session(model: Path | bytes, threads: int = 1, arena: bool = False) -> ort.InferenceSession:
     """Open an ONNX model on the CPU.
 
     model: a file or the bytes of one; threads: intra-op threads (one by default: clips run in parallel
-    processes, and a spinning second thread costs more than it gives on two cores).
+    processes, and a spinning second thread costs more than it gives on two cores); arena: let onnxruntime keep
+    the memory of one run for the next, good where all runs have the same size, since it is never given back.
 
     Raises:
         ModelFileError: the file is missing or onnxruntime refuses it.
@@ -22,11 +25,23 @@ def make_session(model: Path | bytes, threads: int = 1) -> ort.InferenceSession:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    options.enable_cpu_mem_arena = False  # the arena never gives memory back
+    options.enable_cpu_mem_arena = arena
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     source = model if isinstance(model, bytes) else str(model)
     try:
-        return ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+        session = ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's own exceptions share no base class below Exception
         name = "the given bytes" if isinstance(model, bytes) else str(model)
         raise ModelFileError(f"{name} cannot be opened as an ONNX model: {error}") from error
+    _give_back_memory()
+    return session
+
+
+def _give_back_memory() -> None:
+    """Return to the system what loading a network has freed: 40 MB for two networks of 6 MB.
+
+    The C library of Linux keeps it otherwise; those of Windows, macOS and musl do not offer or need this.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:
+        trim(0)

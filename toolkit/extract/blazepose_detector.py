@@ -39,7 +39,7 @@ class PoseDetector:
     """Finds a person in an image, without knowing of any frame before it."""
 
     def __init__(self, threads: int = 1) -> None:
-        self._session = make_session(weights_path(WEIGHTS), threads)
+        self._session = make_session(weights_path(WEIGHTS), threads, arena=True)
         self._cropper = Cropper(SIDE, -1.0, 1.0, cv2.BORDER_CONSTANT)
         self._anchors = anchor_centres()
 

@@ -74,8 +74,8 @@ class HandLandmarks:
 
     def __init__(self, network: str, threads: int = 1) -> None:
         """network: "full" or "lite"."""
-        self._recrop = make_session(weights_path(RECROP_WEIGHTS), threads)
-        self._landmarks = make_session(weights_path(WEIGHTS[network]), threads)
+        self._recrop = make_session(weights_path(RECROP_WEIGHTS), threads, arena=True)
+        self._landmarks = make_session(weights_path(WEIGHTS[network]), threads, arena=True)
         self._recrop_cropper = Cropper(RECROP_SIDE, 0.0, 1.0, cv2.BORDER_REPLICATE)
         self._landmarks_cropper = Cropper(LANDMARKS_SIDE, 0.0, 1.0, cv2.BORDER_REPLICATE)
 

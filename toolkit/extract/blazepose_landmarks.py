@@ -48,7 +48,7 @@ class PoseLandmarks:
 
     def __init__(self, network: str, refine_kernel: int, threads: int = 1) -> None:
         """network: "full" or "lite"; refine_kernel: odd side of the heatmap window in cells."""
-        self._session = make_session(weights_path(WEIGHTS[network]), threads)
+        self._session = make_session(weights_path(WEIGHTS[network]), threads, arena=True)
         self._cropper = Cropper(SIDE, 0.0, 1.0, cv2.BORDER_REPLICATE)
         self._kernel = refine_kernel
 
