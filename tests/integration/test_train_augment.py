@@ -10,8 +10,10 @@ from toolkit.landmarks import get_layout
 from toolkit.train.augment import crop_and_warp, make_augmentation, mirror_landmarks
 from toolkit.train.settings import AugmentationSettings
 
-OFF = {"mirror": 0, "rotation": 0, "scale": 0, "shift": 0, "crop": 0, "warp": 0, "noise": 0, "hide_hand": 0,
-       "feature_noise": 0, "brightness": 0}  # fmt: skip
+OFF = {
+    **dict.fromkeys(("mirror", "rotation", "scale", "shift", "shear", "hand_rotation", "hand_scale"), 0),
+    **dict.fromkeys(("crop", "warp", "noise", "hide_hand", "feature_noise", "brightness"), 0),
+}
 
 
 def augmentation(mode, layout="", **on):
@@ -83,6 +85,23 @@ def test_rotation_keeps_distances_in_a_4_to_3_image():
     ]
     torch.testing.assert_close(*lengths, atol=1e-5, rtol=0)
     assert (turned - clips).abs().max() > 0.01
+
+
+def test_a_hand_turns_and_grows_about_its_wrist_and_keeps_its_shape():
+    clips = poses()
+    pixels = torch.tensor([4.0, 3.0])
+    turned = augmentation("pose", "body_hands", hand_rotation=0.5, hand_scale=0.3)(clips)
+    torch.testing.assert_close(turned[:, :, :33], clips[:, :, :33])
+    for wrist in (33, 54):
+        torch.testing.assert_close(turned[:, :, wrist], clips[:, :, wrist], equal_nan=True)
+        before, after = (
+            ((x[..., wrist : wrist + 21, :2] - x[..., wrist, None, :2]) * pixels).norm(dim=-1)
+            for x in (clips, turned)
+        )
+        factor = after[..., 1:] / before[..., 1:]
+        torch.testing.assert_close(factor, factor[:, :1, :1].expand_as(factor) + 0 * factor, atol=1e-3, rtol=1e-3,
+                                   equal_nan=True)  # fmt: skip
+        assert (factor[:, 0, 0] - 1).abs().max() > 0.05
 
 
 def test_hidden_hands_lose_one_span_and_the_body_nothing():

@@ -78,19 +78,26 @@ def test_it_learns_what_can_be_learnt(tmp_path):
     assert (tmp_path / "run" / "curves.png").read_bytes().startswith(b"\x89PNG")
 
 
-@pytest.mark.parametrize("ema", [0.0, 0.9])
-def test_a_stopped_run_continues_bit_for_bit(tmp_path, ema):
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"training__ema": 0.0},
+        {"training__ema": 0.9},
+        {"training__mixup": 0.3, "training__validate_every": 4, "training__choose": "last"},
+    ],
+)
+def test_a_stopped_run_continues_bit_for_bit(tmp_path, changes):
     store = make_store(tmp_path / "store")
-    whole = make_trainer(store, tmp_path / "whole", training__ema=ema).run(nothing)
+    whole = make_trainer(store, tmp_path / "whole", **changes).run(nothing)
 
     def stop_after_three(row):
         if row.epoch == 3:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        make_trainer(store, tmp_path / "parts", training__ema=ema).run(stop_after_three)
+        make_trainer(store, tmp_path / "parts", **changes).run(stop_after_three)
     assert read_checkpoint(tmp_path / "parts", "last")[0].epoch == 3
-    parts = make_trainer(store, tmp_path / "parts", True, training__ema=ema).run(nothing)
+    parts = make_trainer(store, tmp_path / "parts", True, **changes).run(nothing)
     assert parts == whole
     for which in ("last", "best"):
         (info, weights, resume), (info2, weights2, resume2) = (
@@ -100,6 +107,44 @@ def test_a_stopped_run_continues_bit_for_bit(tmp_path, ema):
     logs = [(tmp_path / run / "log.jsonl").read_text().splitlines() for run in ("whole", "parts")]
     figures = [[(json.loads(line)["epoch"], json.loads(line)["train_loss"]) for line in log] for log in logs]
     assert figures[0] == figures[1] and [epoch for epoch, _ in figures[0]] == [1, 2, 3, 4, 5, 6]
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_mixed_clips_teach_too_in_either_precision(tmp_path, precision):
+    changes = {"training__mixup": 0.3, "training__precision": precision, "training__epochs": 15}
+    outcome = make_trainer(make_store(tmp_path / "store"), tmp_path / "run", **changes).run(nothing)
+    assert outcome.metrics["val_top1"] >= 0.8
+
+
+def test_validation_is_left_out_between_and_never_at_the_end(tmp_path):
+    rows = []
+    changes = {"training__validate_every": 2, "training__epochs": 5}
+    outcome = make_trainer(make_store(tmp_path / "store"), tmp_path / "run", **changes).run(rows.append)
+    assert [row.val_top1 is not None for row in rows] == [False, True, False, True, True]
+    assert outcome.best_epoch in (2, 4, 5) and outcome.metrics["val_top1"] is not None
+
+
+def test_the_last_weights_are_kept_on_request(tmp_path):
+    store = make_store(tmp_path / "store")
+    outcome = make_trainer(store, tmp_path / "run", training__choose="last").run(nothing)
+    weights = [read_checkpoint(tmp_path / "run", which)[1] for which in ("best", "last")]
+    assert outcome.best_epoch == 6 and same(*weights)
+
+
+def test_signers_can_be_held_out(tmp_path):
+    with StoreWriter(tmp_path / "store", StoreSpec("features", (SIZE,), FRAMES, "", {})) as writer:
+        for signer in ("anna", "ben", "cleo"):
+            for split in ("train", "val"):
+                for gloss in GLOSSES:
+                    clip = Clip(f"{signer}-{split}-{gloss}", gloss, split, signer, Path("clip.mp4"))
+                    writer.append(clip, np.zeros((FRAMES, SIZE), np.float32), {})
+    given = {"efficiency.feature_dir": str(tmp_path / "store"), "efficiency.use_pose": False}
+    prepared = prepare(load_settings(None, given | {"data.val_signers": ["ben"]}))
+    assert prepared.val is not None
+    assert {name.split("-")[0] for name in prepared.train.ids} == {"anna", "cleo"}
+    assert {name.split("-")[0] for name in prepared.val.ids} == {"ben"} and len(prepared.val) == 6
+    nobody = prepare(load_settings(None, given | {"data.val_signers": ["dora"]}))
+    assert nobody.val is None and any("dora" in note for note in nobody.notes)
 
 
 def test_a_log_line_without_its_checkpoint_is_dropped_on_resume(tmp_path):

@@ -10,9 +10,10 @@ import torch
 from toolkit.errors import ConfigError
 from toolkit.landmarks import LAYOUTS, get_layout
 from toolkit.train.augment import mirror_landmarks
-from toolkit.train.landmark_features import describe
-from toolkit.train.placement import fill_and_resample
+from toolkit.train.landmark_features import FEATURES, PIECES, describe
 from toolkit.train.model import ModelSpec, SignClassifier
+from toolkit.train.placement import fill_and_resample
+from toolkit.train.settings import FeatureSettings
 
 SHAPES = {
     ("pose", "body"): (33, 4),
@@ -89,6 +90,21 @@ def test_features_do_not_depend_on_place_size_or_the_shape_of_the_image(layout):
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
+def test_every_piece_can_be_left_out_and_the_settings_name_them_all(layout):
+    assert FeatureSettings().on == FEATURES
+    clip = person(layout)
+    whole = describe(clip, get_layout(layout), 16).shape[-1]
+    still = {name: describe(clip, get_layout(layout), 16, (name,)).shape[-1] for name in PIECES}
+    for name in FEATURES:
+        rest = tuple(other for other in FEATURES if other != name)
+        model = SignClassifier(spec("pose", layout, features=rest)).eval()
+        width = model.stem.standardize.mean.shape[0]
+        missing = 2 * still[name] if name in still else sum(still.values())
+        assert whole - width == missing if name != "presence" else 0 < whole - width < 10
+        assert torch.isfinite(model(clip)).all()
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
 def test_features_see_the_hands_move(layout):
     clip = person(layout)
     still = clip.clone()
@@ -133,6 +149,7 @@ def test_normalization_figures_come_from_the_clips_and_travel_with_the_weights()
     ("changes", "words"),
     [
         ({"mode": "features", "layout": "", "normalization": "shoulders"}, ("normalization", "input_type")),
+        ({"features": ("velocities",)}, ("velocities", "positions")),
         ({"embed_dim": 100, "num_heads": 3}, ("embed_dim 100", "num_heads 3")),
     ],
 )

@@ -49,7 +49,8 @@ def test_the_shipped_small_config_holds_the_guides_lines_verbatim():
 
 
 @pytest.mark.parametrize(
-    ("name", "mode"), [("small_config", "pose"), ("features", "features"), ("video", "video")]
+    ("name", "mode"),
+    [("small_config", "pose"), ("signs", "pose"), ("features", "features"), ("video", "video")],
 )
 def test_shipped_configs_load(name, mode):
     assert load_settings(CONFIGS / f"{name}.yaml").mode == mode

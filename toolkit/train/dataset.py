@@ -6,7 +6,7 @@ clips were extracted. Knows nothing about torch.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol
@@ -49,6 +49,7 @@ class StoreClips:
     glosses: the label order; None takes the sorted glosses of these clips (the first max_glosses of them), and
     leaves out clips in which nothing at all was found (they teach nothing). With glosses given, as for
     validation, such clips stay: they count as mistakes; clips of other glosses are left out and counted.
+    of_signer: whether to take a signer's clips, by name; None takes all.
 
     Raises:
         ConfigError: num_frames is larger than the store's.
@@ -62,6 +63,7 @@ class StoreClips:
         num_frames: int | None = None,
         glosses: tuple[str, ...] | None = None,
         max_glosses: int | None = None,
+        of_signer: Callable[[str], bool] | None = None,
     ) -> None:
         stored = store.spec.num_frames
         self.num_frames = stored if num_frames is None else num_frames
@@ -71,7 +73,11 @@ class StoreClips:
                 f"num_frames {self.num_frames} is more than the {stored} frames per clip in the store: use "
                 f"--num_frames {stored} or less, or extract again with --num_frames {self.num_frames}"
             )
-        chosen = [record for record in store.records if record.split in splits]
+        chosen = [
+            record
+            for record in store.records
+            if record.split in splits and (of_signer is None or of_signer(record.signer))
+        ]
         self.skipped: dict[str, int] = {}
         training = glosses is None
         if glosses is None:

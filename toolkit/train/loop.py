@@ -109,7 +109,8 @@ class Trainer:
                 )
             loss_sum += loss * len(indices)
             hits += correct
-        val_loss, val_top1, val_top5 = self._validate()
+        due = epoch % training.validate_every == 0 or epoch == training.epochs
+        val_loss, val_top1, val_top5 = self._validate() if due else (None, None, None)
         self.epoch = epoch
         return EpochRow(
             epoch=epoch,
@@ -132,7 +133,9 @@ class Trainer:
         labels = torch.from_numpy(self.train.labels)[indices]
         if self.augment is not None:
             clips = self.augment(clips)
-        logits, loss = self._loss(clips, labels)
+        features = self.model.stem.features(clips)  # never in low precision: distances are differences
+        with torch.autocast("cpu", torch.bfloat16, enabled=training.precision == "bf16"):
+            logits, loss = self._loss(features, labels)
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.model.parameters(), training.gradient_clip)
@@ -140,18 +143,16 @@ class Trainer:
         self.average.update(self.model, step)
         return float(loss.detach()), int((logits.argmax(1) == labels).sum())
 
-    def _loss(self, clips: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    def _loss(self, features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """(logits, loss) of a batch; with mixup each clip is blended with another one, and so are the labels."""
         training = self.settings.training
-        embeddings = self.model.stem(clips)
+        embeddings = self.model.stem.embed(features)
         share, other = None, labels
         if training.mixup:
             share = torch.distributions.Beta(training.mixup, training.mixup).sample((len(labels),))
-            share = torch.maximum(
-                share, 1 - share
-            )  # so that the first of the two stays the one to be counted
+            share = torch.maximum(share, 1 - share)  # the larger share is the clip that hits are counted for
             order = torch.randperm(len(labels))
-            embeddings = torch.lerp(embeddings[order], embeddings, share[:, None, None])
+            embeddings = torch.lerp(embeddings[order], embeddings, share[:, None, None].to(embeddings.dtype))
             other = labels[order]
         logits = self.model.classify(embeddings)
         smoothing = training.label_smoothing
@@ -185,13 +186,18 @@ class Trainer:
         }
         info = RunInfo(self.spec, self.train.glosses, self.extractor, self.facts, metrics, row.epoch)
         weights = self.average.weights(self.model)
-        if self.best is None or _rank(info) >= _rank(self.best):
+        if self._is_best(info):
             self.best = info
             save_checkpoint(self.run_dir, "best", weights, info)
         resume = optimizer_state(self.model, self.optimizer)
         if self.average.decay:
             resume |= {f"raw.{name}": tensor for name, tensor in self.model.state_dict().items()}
         save_checkpoint(self.run_dir, "last", weights, info, resume)
+
+    def _is_best(self, info: RunInfo) -> bool:
+        if self.best is None or self.val is None or self.settings.training.choose == "last":
+            return True
+        return info.metrics["val_top1"] is not None and _rank(info) >= _rank(self.best)
 
     def _continue(self) -> None:
         info, weights, resume = read_checkpoint(self.run_dir, "last")
@@ -218,10 +224,10 @@ class Trainer:
             yield clips if self.augment is None else self.augment(clips)
 
 
-def _rank(info: RunInfo) -> tuple[float, float, int]:
-    """Higher is better: top-1, then lower loss, then, where nothing was validated, the later epoch."""
+def _rank(info: RunInfo) -> tuple[float, float]:
+    """Higher is better: top-1, then lower loss; an epoch that was not validated is the worst."""
     top1, loss = info.metrics["val_top1"], info.metrics["val_loss"]
-    return (0.0, 0.0, info.epoch) if top1 is None else (top1, -loss, 0)
+    return (-1.0, 0.0) if top1 is None else (top1, -loss)
 
 
 @torch.no_grad()

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from toolkit.errors import ConfigError
+from toolkit.train.encoder import Dropout, EncoderLayer
 from toolkit.train.landmark_features import EXTRAS, FEATURES
 from toolkit.train.stems import NORMALIZATIONS, STEMS, Standardize
 
@@ -81,11 +82,13 @@ class SignClassifier(nn.Module):
             spec.item_shape, spec.layout, spec.num_frames, spec.embed_dim, spec.normalization, spec.features
         )
         self.positions = nn.Parameter(torch.randn(1, spec.num_frames, spec.embed_dim) * 0.02)
-        self.dropout = nn.Dropout(spec.dropout)
-        layer = nn.TransformerEncoderLayer(
-            spec.embed_dim, spec.num_heads, spec.ff_dim, spec.dropout, activation="gelu", batch_first=True
+        self.dropout = Dropout(spec.dropout)
+        self.encoder = nn.Sequential(
+            *(
+                EncoderLayer(spec.embed_dim, spec.num_heads, spec.ff_dim, spec.dropout)
+                for _ in range(spec.num_layers)
+            )
         )
-        self.encoder = nn.TransformerEncoder(layer, spec.num_layers, enable_nested_tensor=False)
         self.head = nn.Linear(spec.embed_dim, spec.num_classes)
 
     def forward(self, clips: Tensor) -> Tensor:
@@ -103,7 +106,7 @@ class SignClassifier(nn.Module):
         """Set the standardisation figures from training clips; call it once before training."""
         standardize = getattr(self.stem, "standardize", None)
         if isinstance(standardize, Standardize):
-            standardize.fit(self.stem.features(batch) for batch in batches)  # type: ignore[operator]
+            standardize.fit(self.stem.features(batch) for batch in batches)
 
     @property
     def num_parameters(self) -> int:

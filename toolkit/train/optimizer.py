@@ -22,7 +22,7 @@ def make_optimizer(model: nn.Module, training: TrainingSettings) -> torch.optim.
         {"params": [p for p in parameters if p.dim() > 1], "weight_decay": training.weight_decay},
         {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=training.learning_rate)
+    return torch.optim.AdamW(groups, lr=training.learning_rate, fused=True)
 
 
 def learning_rate(step: int, all_steps: int, training: TrainingSettings) -> float:

@@ -7,15 +7,17 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from toolkit.clips import Clip, read_wlasl
 from toolkit.errors import ConfigError, TrainingError
 from toolkit.recordings import read_index
-from toolkit.store import FeatureStore
+from toolkit.store import FeatureStore, Record
 from toolkit.train.dataset import LabelledClips, StoreClips, VideoClips, count_without_features, open_store
 from toolkit.train.model import ModelSpec
 from toolkit.train.settings import Settings
+
+Taken = TypeVar("Taken", Clip, Record)
 
 
 @dataclass(frozen=True)
@@ -44,26 +46,30 @@ def prepare(settings: Settings) -> Prepared:
     """
     data = settings.data
     splits, notes = data.train_splits, []
+    unseen = frozenset(data.val_signers)
+    val_splits = [*splits, data.val_split] if unseen else [data.val_split]
     if settings.mode == "video":
         clips = indexed_clips(settings)
-        chosen = [clip for clip in clips if clip.split in splits]
+        chosen = [clip for clip in clips if clip.split in splits and clip.signer not in unseen]
         train: LabelledClips = VideoClips(
             chosen, data.num_frames, None, data.decode_threads, data.max_glosses
         )
-        val_clips = [clip for clip in clips if clip.split == data.val_split and clip.gloss in train.glosses]
+        val_clips = [clip for clip in _validated(clips, val_splits, unseen) if clip.gloss in train.glosses]
         val: LabelledClips | None = None
-        if val_clips and data.val_split not in splits:
+        if val_clips and (unseen or data.val_split not in splits):
             val = VideoClips(val_clips, data.num_frames, train.glosses, data.decode_threads)
         extractor: dict[str, str | int | float] = {}
         layout, skipped = "", merged(train, val)
     else:
         store = open_store(settings.store_dir, settings.mode)
-        train = StoreClips(store, splits, data.num_frames, max_glosses=data.max_glosses)
+        seen = (lambda signer: signer not in unseen) if unseen else None
+        train = StoreClips(store, splits, data.num_frames, None, data.max_glosses, seen)
         val = None
-        if data.val_split not in splits and any(
-            record.split == data.val_split and record.gloss in train.glosses for record in store.records
+        if (unseen or data.val_split not in splits) and any(
+            record.gloss in train.glosses for record in _validated(store.records, val_splits, unseen)
         ):
-            val = StoreClips(store, [data.val_split], data.num_frames, train.glosses)
+            held_out = unseen.__contains__ if unseen else None
+            val = StoreClips(store, val_splits, data.num_frames, train.glosses, None, held_out)
         extractor, layout = store.spec.extractor, store.spec.layout
         skipped = merged(train, val) | _without_features(settings, store)
     if len(train.glosses) < 2:
@@ -71,9 +77,8 @@ def prepare(settings: Settings) -> Prepared:
             f"the training clips show only the gloss '{train.glosses[0]}'; 2 or more are needed"
         )
     if val is None:
-        notes.append(
-            f"no clips of split '{data.val_split}' to validate on: the last epoch counts as the best"
-        )
+        what = f"signers {', '.join(data.val_signers)}" if unseen else f"split '{data.val_split}'"
+        notes.append(f"no clips of {what} to validate on: the last epoch counts as the best")
     notes += [f"{count} clips skipped: {reason}" for reason, count in skipped.items()]
     model = settings.model
     spec = ModelSpec(
@@ -93,7 +98,8 @@ def prepare(settings: Settings) -> Prepared:
     facts = {
         "train_splits": list(splits),
         "train_clips": len(train),
-        "val_split": data.val_split,
+        "val_split": ", ".join(val_splits),
+        "val_signers": list(data.val_signers),
         "val_clips": 0 if val is None else len(val),
         "clips": {"train": _digest(train), "val": _digest(val)},
         "skipped": skipped,
@@ -102,6 +108,11 @@ def prepare(settings: Settings) -> Prepared:
         ),
     }
     return Prepared(train, val, spec, extractor, facts, skipped, tuple(notes))
+
+
+def _validated(clips: Sequence[Taken], splits: Sequence[str], signers: frozenset[str]) -> list[Taken]:
+    """Those of the splits; of the signers only, if any are named."""
+    return [clip for clip in clips if clip.split in splits and (not signers or clip.signer in signers)]
 
 
 def indexed_clips(settings: Settings) -> Sequence[Clip]:

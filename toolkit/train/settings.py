@@ -62,12 +62,14 @@ class DataSettings(_Section):
     """Which clips. num_frames None takes the store's own length (video: 16).
 
     json_path/video_dir or index are needed in video mode; in the other modes they are optional and only let
-    the report count the clips that no features were extracted for.
+    the report count the clips that no features were extracted for. val_signers: validate on all clips of these
+    signers, of train_splits too, and train on the others'; val_split is then not used.
     """
 
     num_frames: Count | None = None
     train_splits: Annotated[list[str], Field(min_length=1)] = ["train"]
     val_split: str = "val"
+    val_signers: list[str] = []
     json_path: str | None = None
     video_dir: str | None = None
     class_list: str | None = None
@@ -79,11 +81,14 @@ class DataSettings(_Section):
 
 
 class TrainingSettings(_Section):
-    """The optimiser.
+    """The optimiser, and which weights are kept.
 
+    validate_every: epochs; the last one is always validated. choose: the weights that are evaluated and exported:
+    of the epoch with the best top-1 on the validation clips (whose figure is then a little too good), or the last.
     learning_rate: the highest, for batches of 32; it is scaled with the square root of the batch size, so that
     another --batch_size needs no other rate; warmup: fraction of all steps; ema: decay per step of averaged
-    weights, 0 = off; mixup: the parameter of the beta distribution that two clips are mixed with, 0 = off.
+    weights, 0 = off; mixup: parameter of the beta distribution that pairs of clips are blended by, 0 = off;
+    precision: of the network's products; "bf16" is faster where the CPU has it, and much slower elsewhere.
     """
 
     epochs: Count = 50
@@ -97,6 +102,9 @@ class TrainingSettings(_Section):
     mixup: Annotated[Number, Field(ge=0, le=1)] = 0.0
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     num_threads: Count = 1
+    precision: Literal["fp32", "bf16"] = "fp32"
+    validate_every: Count = 1
+    choose: Literal["best", "last"] = "best"
 
 
 class FeatureSettings(_Section):

@@ -1,6 +1,7 @@
 """The model's first part, one class per mode: raw clips in, a sequence of embeddings out.
 
-A stem takes clips as a store or a video gives them, of any length, and returns (N, num_frames, embed_dim).
+A stem takes clips as a store or a video gives them, of any length, and returns (N, num_frames, embed_dim), in two
+steps: `features`, which has nothing to learn, and `embed`.
 Which stem belongs to which mode is written in STEMS and nowhere else.
 """
 
@@ -75,9 +76,13 @@ class PoseStem(nn.Module):
             return resample(torch.nan_to_num(clips).flatten(2), self.num_frames)
         return describe(clips, self.layout, self.num_frames, self.named)
 
-    def forward(self, clips: Tensor) -> Tensor:
-        embeddings: Tensor = self.project(self.standardize(self.features(clips)))
+    def embed(self, features: Tensor) -> Tensor:
+        """-> (N, num_frames, embed_dim)."""
+        embeddings: Tensor = self.project(self.standardize(features))
         return embeddings
+
+    def forward(self, clips: Tensor) -> Tensor:
+        return self.embed(self.features(clips))
 
 
 class FeatureStem(nn.Module):
@@ -102,9 +107,13 @@ class FeatureStem(nn.Module):
         """(N, T, D) -> (N, num_frames, D)."""
         return resample(clips, self.num_frames)
 
-    def forward(self, clips: Tensor) -> Tensor:
-        embeddings: Tensor = self.project(self.standardize(self.features(clips)))
+    def embed(self, features: Tensor) -> Tensor:
+        """-> (N, num_frames, embed_dim)."""
+        embeddings: Tensor = self.project(self.standardize(features))
         return embeddings
+
+    def forward(self, clips: Tensor) -> Tensor:
+        return self.embed(self.features(clips))
 
 
 class VideoStem(nn.Module):
@@ -136,11 +145,19 @@ class VideoStem(nn.Module):
         self.cnn = nn.Sequential(*blocks)
         self.project = nn.Linear(96, embed_dim)
 
-    def forward(self, clips: Tensor) -> Tensor:
-        images = clips.flatten(0, 1).permute(0, 3, 1, 2).float() / 255.0
-        images = images if self.raw else (images - 0.5) * 4.0
-        embeddings = self.project(self.cnn(images).mean((2, 3))).unflatten(0, clips.shape[:2])
+    def features(self, clips: Tensor) -> Tensor:
+        """(N, T, H, W, 3) uint8 -> float32 about 0."""
+        images = clips.float() / 255.0
+        return images if self.raw else (images - 0.5) * 4.0
+
+    def embed(self, features: Tensor) -> Tensor:
+        """-> (N, num_frames, embed_dim)."""
+        images = features.flatten(0, 1).permute(0, 3, 1, 2)
+        embeddings = self.project(self.cnn(images).mean((2, 3))).unflatten(0, features.shape[:2])
         return resample(embeddings, self.num_frames)
+
+    def forward(self, clips: Tensor) -> Tensor:
+        return self.embed(self.features(clips))
 
 
 def _projection(size: int, embed_dim: int, plain: bool) -> nn.Module:
