@@ -76,6 +76,23 @@ def test_the_guides_command_trains_and_evaluates(capsys, mode, config):
     assert {path.suffix for path in Path("report").iterdir()} == {".json", ".csv", ".md", ".png"}
 
 
+def test_a_signer_can_be_kept_out_of_training_and_evaluated(capsys):
+    rng = np.random.default_rng(0)
+    with StoreWriter("signers", StoreSpec("pose", (33, 4), 16, "body", {})) as writer:
+        for signer in ("anna", "ben"):
+            for gloss in ("book", "drink"):
+                clip = Clip(f"{signer}-{gloss}", gloss, "train", signer, Path("clip.mp4"))
+                writer.append(clip, rng.random((16, 33, 4), dtype=np.float32), {})
+    given = ("--pose_dir", "signers", "--val_signers", "ben")
+    status, result, _ = run(capsys, "train", *given, *SMALL, "--json")
+    assert status == 0 and result["n_val"] == 2
+    asked = ("--split", "train", "--signers", "ben")
+    status, figures, _ = run(capsys, "evaluate", result["run"], *asked, "--json")
+    assert status == 0 and figures["n"] == 2 and figures["top1"] == result["val_top1"]
+    status, figures, _ = run(capsys, "evaluate", result["run"], "--split", "train", "--json")
+    assert status == 0 and figures["n"] == 4
+
+
 def test_video_mode_trains_and_evaluates(capsys):
     make_videos()
     given = ("--input_type", "video", "--index", "clips", "--num_frames", 4, "--batch_size", 2)

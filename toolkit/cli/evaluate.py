@@ -7,6 +7,7 @@ RUN_OR_MODEL is a run folder of `toolkit train` (its best checkpoint, or --check
 
 examples:
   toolkit evaluate runs/pose --split val
+  toolkit evaluate runs/pose --split train --signers anna      a signer that --val_signers kept out of training
   toolkit evaluate model.onnx --split test --pose_dir dataset/poses --output_dir report
 
 --json prints as the last line {"top1", "top5", "n", "interval", "top5_interval"}, all fractions but n.
@@ -17,6 +18,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +42,7 @@ def add_flags(parser: Parser) -> None:
     parser.flag(
         "checkpoint", choices=["best", "last"], default="best", help="of a run folder (default: best)"
     )
+    parser.flag("signers", nargs="+", metavar="NAME", help="only clips of these signers")
     parser.flag("pose_dir", type=Path, metavar="STORE", help="where the extracted poses are")
     parser.flag("feature_dir", type=Path, metavar="STORE", help="where the extracted features are")
     parser.flag("json_path", type=Path, metavar="FILE", help="WLASL index (video mode)")
@@ -69,10 +72,11 @@ def run(args: argparse.Namespace) -> int:
         folder, name = args.model, str(args.model)
     for reason, count in clips.skipped.items():
         print(f"{count} clips skipped: {reason}", file=sys.stderr)
+    who = f" of {', '.join(args.signers)}" if args.signers else ""
     evaluation = evaluate_logits(logits, clips.labels, clips.glosses)
-    _print_tables(evaluation, f"{name} on split {args.split}")
+    _print_tables(evaluation, f"{name} on split {args.split}{who}")
     for path in write_report(
-        evaluation, args.output_dir or folder, args.split, f"{name}, split {args.split}"
+        evaluation, args.output_dir or folder, args.split, f"{name}, split {args.split}{who}"
     ):
         print(f"wrote {path}", file=sys.stderr)
     if args.json:
@@ -93,7 +97,7 @@ def _with_onnx(args: argparse.Namespace) -> tuple[LabelledClips, NDArray[np.floa
         metadata = recognizer.metadata
         clips: LabelledClips
         if metadata.mode == "video":
-            clips = _videos(_index_of(args), args.split, metadata.num_frames, metadata.glosses)
+            clips = _videos(_index_of(args), args, metadata.num_frames, metadata.glosses)
         else:
             path = _store_flag(args, metadata.mode)
             if path is None:
@@ -101,7 +105,9 @@ def _with_onnx(args: argparse.Namespace) -> tuple[LabelledClips, NDArray[np.floa
                 raise ConfigError(f"{args.model} does not know where clips are: give their store with {flag}")
             store = open_store(path, metadata.mode)
             recognizer.check_extractor(store.spec.extractor)
-            clips = StoreClips(store, [args.split], metadata.num_frames, metadata.glosses)
+            clips = StoreClips(
+                store, [args.split], metadata.num_frames, metadata.glosses, of_signer=_chosen(args)
+            )
         chunks = [range(at, min(at + ONNX_BATCH, len(clips))) for at in range(0, len(clips), ONNX_BATCH)]
         return clips, np.concatenate([recognizer.logits(clips.batch(chunk)) for chunk in chunks])
 
@@ -120,7 +126,7 @@ def _with_run(args: argparse.Namespace) -> tuple[LabelledClips, NDArray[np.float
     if spec.mode == "video":
         named = args.json_path is not None or args.index is not None
         found = _index_of(args) if named else indexed_clips(settings)
-        clips = _videos(found, args.split, spec.num_frames, info.glosses)
+        clips = _videos(found, args, spec.num_frames, info.glosses)
     else:
         path = _store_flag(args, spec.mode) or settings.store_dir
         store = open_store(path, spec.mode)
@@ -129,7 +135,7 @@ def _with_run(args: argparse.Namespace) -> tuple[LabelledClips, NDArray[np.float
                 f"{path} was made by another extractor than the clips that {args.model} was trained on: "
                 f"{store.spec.extractor}, not {info.extractor}. Name the right store, or add --override"
             )
-        clips = StoreClips(store, [args.split], spec.num_frames, info.glosses)
+        clips = StoreClips(store, [args.split], spec.num_frames, info.glosses, of_signer=_chosen(args))
     return clips, compute_logits(model, clips)
 
 
@@ -156,10 +162,17 @@ def _index_of(args: argparse.Namespace) -> Any:
     return read_wlasl(args.json_path, args.video_dir).clips
 
 
-def _videos(found: Any, split: str, num_frames: int, glosses: tuple[str, ...]) -> LabelledClips:
+def _videos(found: Any, args: argparse.Namespace, num_frames: int, glosses: tuple[str, ...]) -> LabelledClips:
     from toolkit.train.dataset import VideoClips
 
-    return VideoClips([clip for clip in found if clip.split == split], num_frames, glosses)
+    of_signer = _chosen(args)
+    chosen = [clip for clip in found if clip.split == args.split and of_signer(clip.signer)]
+    return VideoClips(chosen, num_frames, glosses)
+
+
+def _chosen(args: argparse.Namespace) -> Callable[[str], bool]:
+    """Whether --signers asks for a signer's clips; without it, all are asked for."""
+    return lambda signer: args.signers is None or signer in args.signers
 
 
 def _print_tables(evaluation: Evaluation, title: str) -> None:

@@ -6,6 +6,7 @@ config.yaml, best and last checkpoint, log.jsonl, curves.png.
 
 examples:
   toolkit train --config configs/small_config.yaml --epochs 50
+  toolkit train --config configs/signs.yaml      body and hands: recognises most signs
   toolkit train --config configs/small_config.yaml --pose_dir dataset/poses --batch_size 2 --num_frames 8
   toolkit train --input_type features --feature_dir dataset/features
   toolkit train --set training.learning_rate=5e-4 --set augmentation.enabled=false
@@ -43,6 +44,7 @@ SETTING_OF = {
     "video_dir": "data.video_dir",
     "class_list": "data.class_list",
     "index": "data.index",
+    "val_signers": "data.val_signers",
 }
 """Flag -> the setting that it changes."""
 MAY_CHANGE = ("training.epochs", "training.num_threads", "data.decode_threads", "efficiency.pose_dir",
@@ -69,6 +71,9 @@ def add_flags(parser: Parser) -> None:
     parser.flag("video_dir", metavar="DIR", help="its videos")
     parser.flag("class_list", metavar="FILE", help="keep only these glosses of the index")
     parser.flag("index", metavar="CSV|DIR", help="your own recordings instead of --json_path")
+    parser.flag(
+        "val_signers", nargs="+", metavar="NAME", help="validate on these signers, train on the others"
+    )
     parser.flag("set", action="append", default=[], metavar="KEY.SUB=VALUE", help="change any setting")
     parser.flag("output_dir", type=Path, metavar="DIR", help="the run's folder (default: a new one in runs/)")
     parser.flag("resume", action="store_true", help="continue the run in --output_dir")

@@ -55,10 +55,10 @@ def print_summary(result: dict[str, Any], interval: tuple[float, float] | None) 
     table.add_row("run", result["run"])
     table.add_row("mode", result["mode"])
     if result["val_top1"] is None or interval is None:
-        table.add_row("best", f"{best} (nothing to validate on: the last)")
+        table.add_row("weights kept", f"{best} (nothing to validate on: the last)")
     else:
         low, high = (100 * limit for limit in interval)
-        table.add_row("best", best)
+        table.add_row("weights kept", best)
         figures = f"{100 * result['val_top1']:.1f} % (95 %: {low:.1f} to {high:.1f}, n = {result['n_val']})"
         table.add_row("validation top-1", figures)
         table.add_row("validation top-5", f"{100 * result['val_top5']:.1f} %")
