@@ -9,7 +9,7 @@ demo: $(VENV)/.ready-train ## set everything up and watch the whole pipeline wor
 	$(BIN)/toolkit demo --output_dir demo
 
 test: $(VENV)/.ready-dev ## set everything up and run all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 lint: $(VENV)/.ready-dev ## style and types
 	$(BIN)/ruff check .
@@ -28,7 +28,7 @@ wheel: $(VENV)/.ready-dev ## build the wheel and try it, without torch, in an en
 
 $(VENV)/.ready-%: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --editable ".[$*]"
+	$(BIN)/pip install --quiet --quiet --editable ".[$*]"
 	touch $@
 
 clean:
