@@ -334,7 +334,7 @@ def test_a_store_of_another_extractor_is_refused(features_run: Path, tmp_path: P
     ("given", "kept"),
     [
         ("/home/someone/configs/small.yaml", "small.yaml"),
-        ("toolkit train --config ~/work/a.yaml --set x=1", "toolkit train --config a.yaml --set x=1"),
+        ("toolkit train --config ~/signs/a.yaml --set x=1", "toolkit train --config a.yaml --set x=1"),
         (r"C:\Users\someone\a.yaml", "a.yaml"),
         ("dataset/poses", "dataset/poses"),
         ("https://example.org/data/x", "https://example.org/data/x"),

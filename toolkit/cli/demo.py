@@ -6,7 +6,7 @@ the demo's folder for you to look at. Nothing is downloaded.
 
 examples:
   toolkit demo
-  toolkit demo --output_dir /tmp/demo --seed 1 --no_bench
+  toolkit demo --output_dir my_demo --seed 1 --no_bench
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ Which stem belongs to which mode is written in STEMS and nowhere else.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 
 import torch
@@ -47,7 +48,26 @@ class Standardize(nn.Module):
         return ((values - self.mean) / self.sd).clamp(-LIMIT, LIMIT)
 
 
-class PoseStem(nn.Module):
+class Stem(nn.Module, ABC):
+    """What all stems do; their own part is `features`, and for images also `embed`."""
+
+    standardize: nn.Module
+    project: nn.Module
+
+    @abstractmethod
+    def features(self, clips: Tensor) -> Tensor:
+        """Raw clips -> what `embed` takes; nothing in it is learnt."""
+
+    def embed(self, features: Tensor) -> Tensor:
+        """-> (N, num_frames, embed_dim)."""
+        embeddings: Tensor = self.project(self.standardize(features))
+        return embeddings
+
+    def forward(self, clips: Tensor) -> Tensor:
+        return self.embed(self.features(clips))
+
+
+class PoseStem(Stem):
     """Landmarks (N, T, K, 4), NaN where missing.
 
     normalization "shoulders": the named features of landmark_features, standardised. "none": the raw image
@@ -76,16 +96,8 @@ class PoseStem(nn.Module):
             return resample(torch.nan_to_num(clips).flatten(2), self.num_frames)
         return describe(clips, self.layout, self.num_frames, self.named)
 
-    def embed(self, features: Tensor) -> Tensor:
-        """-> (N, num_frames, embed_dim)."""
-        embeddings: Tensor = self.project(self.standardize(features))
-        return embeddings
 
-    def forward(self, clips: Tensor) -> Tensor:
-        return self.embed(self.features(clips))
-
-
-class FeatureStem(nn.Module):
+class FeatureStem(Stem):
     """CNN features (N, T, D); "standard": standardised by the training set, "none": as they are."""
 
     def __init__(
@@ -107,16 +119,8 @@ class FeatureStem(nn.Module):
         """(N, T, D) -> (N, num_frames, D)."""
         return resample(clips, self.num_frames)
 
-    def embed(self, features: Tensor) -> Tensor:
-        """-> (N, num_frames, embed_dim)."""
-        embeddings: Tensor = self.project(self.standardize(features))
-        return embeddings
 
-    def forward(self, clips: Tensor) -> Tensor:
-        return self.embed(self.features(clips))
-
-
-class VideoStem(nn.Module):
+class VideoStem(Stem):
     """RGB frames (N, T, H, W, 3) uint8 through a small strided CNN, frame by frame."""
 
     def __init__(
@@ -155,9 +159,6 @@ class VideoStem(nn.Module):
         images = features.flatten(0, 1).permute(0, 3, 1, 2)
         embeddings = self.project(self.cnn(images).mean((2, 3))).unflatten(0, features.shape[:2])
         return resample(embeddings, self.num_frames)
-
-    def forward(self, clips: Tensor) -> Tensor:
-        return self.embed(self.features(clips))
 
 
 def _projection(size: int, embed_dim: int, plain: bool) -> nn.Module:
