@@ -88,7 +88,12 @@ def test_killed_ten_times_it_ends_with_the_same_store(
 def test_ctrl_c_says_how_to_go_on(recordings: Path, undisturbed: Path, tmp_path: Path) -> None:
     store = tmp_path / "store"
     process = subprocess.Popen(
-        command(recordings, store), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        command(recordings, store),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        # as on a terminal, also where the tests themselves run in the background with Ctrl-C ignored
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     while process.poll() is None and lines(store) < 2:
         time.sleep(0.005)
