@@ -8,6 +8,7 @@ contradicts those time stamps falls back to counting every decoded frame.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -183,7 +184,7 @@ class _opened:
         try:
             self.container = av.open(str(self.path), **OPEN_OPTIONS)
         except (FFmpegError, OSError, ValueError) as error:
-            reason = str(error).split(";")[0].split(": '")[0]
+            reason = re.sub(r"^\[Errno \d+\] ", "", str(error)).split(";")[0].split(": '")[0]
             raise VideoReadError(
                 f"{self.path}: not a readable video ({reason}); download or convert it again"
             ) from error
