@@ -17,7 +17,8 @@ def add_extractor_flags(parser: Parser) -> None:
     """Add --mode, --backend, --landmarks, --network, --per_frame, --embed_dim, --model_asset and --device."""
     explained = {
         "mode": "pose: landmarks of every frame; features: one CNN embedding a frame (default: pose)",
-        "backend": "pose: onnx (default) or mediapipe; features: onnx (default) or torch",
+        "backend": "pose: onnx (default) or mediapipe, which sends usage metrics to Google (docs/privacy.md); "
+        "features: onnx (default) or torch",
         "landmarks": "pose: body, the guide's 33 points (default), or body_hands, 75 points: recognises far more",
         "network": "pose, onnx: lite is faster and less exact (default: full)",
         "per_frame": "pose, onnx: look for the person anew in every frame, as MediaPipe does for single images",
