@@ -2,10 +2,11 @@
 
     python -m export.cnn --output toolkit/weights/efficientnet_lite0.onnx [--clips FOLDER]
 
-Input "frames": uint8 NHWC RGB (N, 224, 224, 3), any N; output "embeddings": (N, 1280) float32. The scaling
-of pixels is in the graph, BatchNorm is folded, kernels are stored as float16 and cast to float32 (which
-onnxruntime does once, while loading). The file is compared with torch before it is written; the same packages
-give the same bytes again. This module knows neither the projection nor the classifier.
+Input "frames": uint8 NHWC RGB (N, 224, 224, 3), any N, or with another side that is a multiple of 32; output
+"embeddings": (N, 1280) float32. The scaling of pixels is in the graph, BatchNorm is folded, kernels are stored
+as float16 and cast to float32 (which onnxruntime does once, while loading). The file is compared with torch
+before it is written; the same packages give the same bytes again. This module knows neither the projection
+nor the classifier.
 """
 
 from __future__ import annotations
@@ -36,7 +37,9 @@ SOURCE_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77d
 """Of the only file in that package, efficientnet-lite0-57934424.pth (named after the first digits)."""
 BATCHNORM_EPS = 1e-3
 """Of the pretrained network: tensorflow/tpu, efficientnet/lite, batch_norm_epsilon."""
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+SMALL_SIZE = 128
+"""A second side in pixels at which the file is compared, since the sides of its input are free."""
 OPSET, IR_VERSION = 18, 10  # what onnxruntime 1.20, the oldest one we allow, reads
 TOLERANCE = 1e-4
 """Largest difference allowed between onnxruntime and torch, in units of the embedding (0..6)."""
@@ -117,6 +120,9 @@ def to_onnx(network: nn.Module, properties: Mapping[str, str]) -> onnx.ModelProt
         item.ClearField("metadata_props")
         item.ClearField("doc_string")
     del graph.value_info[:]
+    # Where every stride halves an even side, 'SAME' pads alike: traced at 224, right for all multiples of 32.
+    for axis, name in ((1, "height"), (2, "width")):
+        graph.input[0].type.tensor_type.shape.dim[axis].dim_param = name
     _store_kernels_as_float16(graph)
     graph.name = NETWORK
     model.ir_version = IR_VERSION
@@ -158,8 +164,8 @@ def check_frames(clips: Path | None) -> Iterator[NDArray[np.uint8]]:
 def verify(
     model: onnx.ModelProto, rounded: nn.Module, full: nn.Module, images: NDArray[np.uint8]
 ) -> dict[str, float]:
-    """Compare onnxruntime with torch (`rounded`) and with unrounded kernels (`full`), each image alone and
-    all images (N, 224, 224, 3) as one batch. Returns frames, max_difference and min_cosine.
+    """Compare onnxruntime with torch (`rounded`) and with unrounded kernels (`full`), each image alone, all
+    images (N, 224, 224, 3) as one batch, and corners of them. Returns frames, max_difference and min_cosine.
 
     Raises:
         ExportError: the file is not valid ONNX, or one of the two limits is passed.
@@ -171,10 +177,14 @@ def verify(
     session = make_session(model.SerializeToString(deterministic=True))
     single = np.concatenate([session.run(None, {"frames": image[np.newaxis]})[0] for image in images])
     batched = session.run(None, {"frames": images})[0]
+    corners = np.ascontiguousarray(images[:, :SMALL_SIZE, :SMALL_SIZE])
+    cut = session.run(None, {"frames": corners})[0]
     with torch.inference_mode():
         expected, unrounded = (net(torch.from_numpy(images)).numpy() for net in (rounded, full))
+        expected_cut = rounded(torch.from_numpy(corners)).numpy()
     # `not <=`, and nan-propagating max: a NaN anywhere has to refuse the file
-    difference = float(np.max([np.abs(single - expected), np.abs(batched - expected)]))
+    pairs = ((single, expected), (batched, expected), (cut, expected_cut))
+    difference = float(np.max([np.abs(ours - torchs) for ours, torchs in pairs]))
     norms = np.linalg.norm(single, axis=1) * np.linalg.norm(unrounded, axis=1)
     cosine = float(np.min((single * unrounded).sum(axis=1) / norms))
     if not difference <= TOLERANCE:
@@ -202,7 +212,7 @@ def export_cnn(output: Path, clips: Path | None = None) -> dict[str, float]:
     properties = {
         "format_version": str(FORMAT_VERSION),
         "network": NETWORK,
-        "input": f"uint8 NHWC RGB, {INPUT_SIZE}x{INPUT_SIZE}",
+        "input": f"uint8 NHWC RGB, {INPUT_SIZE}x{INPUT_SIZE} or another multiple of 32",
         "normalization": f"(pixel - {INPUT_MEAN:g}) / {INPUT_SCALE:g}, in the graph",
         "output": f"{POOLED_DIM} pooled features, float32",
         "licence": "Apache-2.0",
