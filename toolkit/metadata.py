@@ -7,8 +7,9 @@ it. This module knows no ONNX library: it turns a ModelMetadata into a mapping o
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,11 @@ class ModelMetadata:
     item_shape: one frame's values: pose (K, 4), features (D,), video (H, W, 3);
     extractor: fingerprint of the extractor whose output the model was trained on, {} for video;
     training, metrics: JSON values about the data, settings and measured accuracy (with n and interval);
-    versions: package name -> version that made the file.
+    versions: package name -> version that made the file;
+    temperature: logits are divided by it before the softmax, so that a score says how often an answer of that
+    score was right on the validation clips; None or 1 leaves them as they are;
+    ece: expected calibration error of these scores there, 0..1; threshold: the score, 0..1, below which an
+    answer is not to be trusted. None, as in older files: nobody measured it, and no key is written.
 
     Raises:
         ModelFileError: a value has the wrong type or contradicts another.
@@ -46,6 +51,9 @@ class ModelMetadata:
     training: dict[str, Any]
     metrics: dict[str, Any]
     versions: dict[str, str]
+    temperature: float | None = None
+    ece: float | None = None
+    threshold: float | None = None
 
     def __post_init__(self) -> None:
         problem = _problem(self)
@@ -65,6 +73,8 @@ class ModelMetadata:
         """
         properties = {f"{PREFIX}format": str(FORMAT_VERSION)}
         for field in fields(self):
+            if field.default is None and getattr(self, field.name) is None:
+                continue
             try:
                 text = json.dumps(
                     getattr(self, field.name), separators=(",", ":"), ensure_ascii=False, allow_nan=False
@@ -85,13 +95,16 @@ class ModelMetadata:
             ModelFileError: not one of our files, a newer format, or values that cannot be right.
         """
         _check_format(properties)
-        missing = [field.name for field in fields(cls) if PREFIX + field.name not in properties]
+        absent = [field for field in fields(cls) if PREFIX + field.name not in properties]
+        missing = [field.name for field in absent if field.default is MISSING]
         if missing:
             raise ModelFileError(
                 f"the model's metadata lacks {', '.join(PREFIX + name for name in missing)}. {_CURE}"
             )
         values: dict[str, Any] = {}
         for field in fields(cls):
+            if field in absent:
+                continue
             text = properties[PREFIX + field.name]
             try:
                 value = json.loads(text, parse_constant=_refuse_constant)
@@ -160,7 +173,19 @@ def _problem(metadata: ModelMetadata) -> str | None:
         if wrong:
             kinds = " or ".join(kind.__name__ for kind in allowed)
             return f"{name}['{wrong[0]}'] must be {kinds}, not {_shown(value[wrong[0]])}"
+    if metadata.temperature is not None and not (
+        _is_number(metadata.temperature) and metadata.temperature > 0
+    ):
+        return f"temperature must be a number above 0, not {_shown(metadata.temperature)}"
+    for name in ("ece", "threshold"):
+        part = getattr(metadata, name)
+        if part is not None and not (_is_number(part) and 0 <= part <= 1):
+            return f"{name} must be a number in 0..1, not {_shown(part)}"
     return None
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _is_size(value: object) -> bool:

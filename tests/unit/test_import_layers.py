@@ -19,6 +19,7 @@ ROOMS: dict[str, tuple[int, set[str]]] = {
     "toolkit.recordings": (0, {"numpy"}),
     "toolkit.landmarks": (0, {"numpy"}),
     "toolkit.metrics": (0, {"numpy"}),
+    "toolkit.calibration": (0, {"numpy"}),
     "toolkit.metadata": (0, {"numpy"}),
     "toolkit.weights": (0, {"numpy"}),
     "toolkit.video": (1, {"numpy", "av", "cv2"}),

@@ -122,3 +122,23 @@ def test_modes_and_layouts_may_not_contradict_each_other() -> None:
 def test_values_that_json_cannot_hold_are_not_written(value: dict[str, Any]) -> None:
     with pytest.raises(ModelFileError, match="'metrics' cannot be written as JSON"):
         ModelMetadata(**(POSE | {"metrics": value})).to_properties()
+
+
+def test_calibration_is_optional_and_survives_the_round_trip() -> None:
+    plain = ModelMetadata(**POSE)
+    assert not {f"{PREFIX}{name}" for name in ("temperature", "ece", "threshold")} & set(
+        plain.to_properties()
+    )
+    calibrated = ModelMetadata(**POSE, temperature=0.8, ece=0.05, threshold=0.4)
+    assert ModelMetadata.from_properties(calibrated.to_properties()) == calibrated
+    assert ModelMetadata.from_properties(plain.to_properties()).temperature is None
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [("temperature", 0), ("temperature", "1"), ("temperature", True), ("ece", -0.1), ("threshold", 1.5),
+     ("threshold", [0.5])],
+)  # fmt: skip
+def test_a_calibration_that_cannot_be_right_is_refused(name: str, wrong: Any) -> None:
+    with pytest.raises(ModelFileError, match=name):
+        ModelMetadata(**POSE, **{name: wrong})
