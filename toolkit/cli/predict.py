@@ -122,11 +122,16 @@ def _read_array(file: Path) -> Any:
 
 
 def _print_table(predictions: dict[Path, Prediction]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
     if not predictions:
+        return
+    try:
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+    except ImportError:  # in a bundle (export/bundle.py), which does without
+        for source, prediction in predictions.items():
+            answers = ", ".join(f"{gloss} {score:.2f}" for gloss, score in prediction.top)
+            print(f"{source}: {answers}")
         return
     table = Table()
     for heading in ("source", "gloss", "score", "next best"):

@@ -124,11 +124,16 @@ def _drift(used: Region, found: Region) -> float:
     return max(abs(found.x - used.x), abs(found.y - used.y), abs(found.size - used.size)) / used.size
 
 
-def fingerprint(spec: ExtractorSpec) -> Fingerprint:
+def network_files(spec: ExtractorSpec) -> list[str]:
+    """Names of the files in toolkit/weights that an extractor of this spec opens."""
     files = [blazepose_detector.WEIGHTS, blazepose_landmarks.WEIGHTS[spec.network]]
     if spec.landmarks != "body":
         files += [blazepose_hands.RECROP_WEIGHTS, blazepose_hands.WEIGHTS[spec.network]]
-    hashes = "".join(weights_sha256(file) for file in files)
+    return files
+
+
+def fingerprint(spec: ExtractorSpec) -> Fingerprint:
+    hashes = "".join(weights_sha256(file) for file in network_files(spec))
     return {
         "backend": "onnx",
         "layout": spec.landmarks,
