@@ -8,7 +8,7 @@ This module joins the networks of the blazepose_* files; it knows neither videos
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,12 +73,20 @@ class OnnxPose:
         Raises:
             InputError: a frame is not (H, W, 3) uint8.
         """
+        values = list(self.follow(frames))
+        clip = np.stack(values) if values else np.empty((0, *self.item_shape), np.float32)
+        return Extraction(clip, self._quality(clip))
+
+    def follow(self, frames: Iterable[NDArray[np.uint8]]) -> Iterator[NDArray[np.float32]]:
+        """The landmarks (K, 4) of each frame as soon as it comes, for input that has no end yet.
+
+        One clip at a time: a second call forgets where the first one was. Raises like `extract`.
+        """
         self._region: Region | None = None
         for finder in self._hands.values():
             finder.reset()
-        values = [self._values(_checked(frame)) for frame in frames]
-        clip = np.stack(values) if values else np.empty((0, *self.item_shape), np.float32)
-        return Extraction(clip, self._quality(clip))
+        for frame in frames:
+            yield self._values(_checked(frame))
 
     def close(self) -> None:
         """Release the networks; the extractor cannot be used afterwards. Closing twice is allowed."""

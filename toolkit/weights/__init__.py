@@ -6,6 +6,10 @@ README.md beside this file says where each network comes from and how it was mad
 from __future__ import annotations
 
 import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 from toolkit.errors import WeightsError
@@ -33,17 +37,44 @@ def weights_sha256(name: str) -> str:
     return SHA256[name]
 
 
-def weights_path(name: str, folder: Path = Path(__file__).parent) -> Path:
+FOLDER_VARIABLE = "SIGN_TOOLKIT_WEIGHTS"
+"""Environment variable: a folder with the networks, as in a bundle, to use instead of the installed ones."""
+_chosen_folder: ContextVar[Path | None] = ContextVar("weights folder", default=None)
+
+
+@contextmanager
+def weights_from(folder: Path | None) -> Iterator[None]:
+    """Take networks from this folder while the context lasts; None changes nothing."""
+    token = _chosen_folder.set(folder if folder is not None else _chosen_folder.get())
+    try:
+        yield
+    finally:
+        _chosen_folder.reset(token)
+
+
+def weights_folder() -> Path:
+    """Where networks are taken from: `weights_from`, else SIGN_TOOLKIT_WEIGHTS, else the installed package."""
+    chosen = _chosen_folder.get()
+    if chosen is not None:
+        return chosen
+    named = os.environ.get(FOLDER_VARIABLE)
+    return Path(named) if named else Path(__file__).parent
+
+
+def weights_path(name: str, folder: Path | None = None) -> Path:
     """Path of a shipped network after its hash was checked (about 10 ms for 7 MB).
 
-    folder: where to look instead of in the installed package.
+    folder: where to look instead of in `weights_folder()`.
 
     Raises:
         WeightsError: no such network ships, or its file is missing or damaged.
     """
     expected = weights_sha256(name)
+    installed, folder = Path(__file__).parent, folder or weights_folder()
     path = folder / name
     cure = "install the package again: pip install --force-reinstall --no-deps sign-toolkit"
+    if folder != installed:
+        cure = f"copy it again from a bundle, or from {installed}"
     try:
         with path.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
