@@ -1,0 +1,42 @@
+"""Looking a whole store over: every index line and every record against its checksum. Changes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from toolkit.errors import StoreError
+from toolkit.store.files import SPEC_FILE, StoreSpec, read_index, read_spec
+from toolkit.store.reader import FeatureStore
+
+
+@dataclass(frozen=True)
+class StoreCheck:
+    """What was found. clips: usable ones, damaged records included; unusable: known from extraction;
+    damaged_lines: numbers of index lines; damaged_records: ids of clips whose stored bytes changed."""
+
+    spec: StoreSpec
+    clips: int
+    unusable: int
+    damaged_lines: list[int] = field(default_factory=list)
+    damaged_records: list[str] = field(default_factory=list)
+
+    @property
+    def sound(self) -> bool:
+        """Nothing is damaged."""
+        return not (self.damaged_lines or self.damaged_records)
+
+
+def check_store(path: str | Path) -> StoreCheck:
+    """Read the whole store and compare all checksums; also while another process is writing to it.
+
+    Raises:
+        StoreError: there is no store, or its description is damaged.
+    """
+    folder = Path(path)
+    spec = read_spec(folder)
+    if spec is None:
+        raise StoreError(f"{folder} is no feature store (no {SPEC_FILE}); make one with: toolkit extract")
+    index = read_index(folder, spec)
+    store = FeatureStore(folder, spec, index.lines)
+    return StoreCheck(spec, len(store), len(store.failures), index.damaged, store.damaged())
