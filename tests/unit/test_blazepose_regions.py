@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from toolkit.extract.regions import Cropper, Region, between, normalized_angle
+from toolkit.extract.regions import Cropper, Region, between, normalized_angle, placement
 
 TURNED = Region(310.0, 200.0, 180.0, 0.7)
 
@@ -86,11 +86,25 @@ def test_crops_are_bilinear_samples(region: Region, replicate: bool) -> None:
     assert difference.max() <= 0.6  # rounding to whole grey levels, and OpenCV's 15-bit weights
 
 
+def test_corners_and_placement_are_those_of_opencv() -> None:
+    drawn = cv2.RotatedRect((TURNED.x, TURNED.y), (TURNED.size, TURNED.size), np.degrees(TURNED.rotation))
+    left_low, left_high, right_high, right_low = drawn.points()
+    corners = np.array(TURNED.corners())
+    assert np.allclose(corners, [left_high, right_high, right_low, left_low], atol=1e-4)
+    assert np.array_equal(corners, corners.astype(np.float32))
+    bent = [(3.0, 4.0), (100.0, 10.0), (90.0, 120.0), (-5.0, 80.0)]
+    across, down, g, h = placement(bent)
+    square = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32)
+    expected = cv2.getPerspectiveTransform(square, np.array(bent, np.float32))
+    assert np.allclose([across, down, (g, h, 1.0)], expected, atol=1e-5)
+
+
 def test_range_of_the_input() -> None:
     image = np.zeros((40, 40, 3), np.uint8)
     image[:, 20:] = 255
     tensor = Cropper(40, -1.0, 1.0, cv2.BORDER_CONSTANT).cut(image, Region(20.0, 20.0, 40.0, 0.0))
-    assert set(np.unique(tensor)) == {np.float32(-1.0), np.float32(1.0)}
+    low, high = np.unique(tensor)  # 255 times the single 2 / 255 is not quite 2
+    assert (low, high) == (-1.0, pytest.approx(1.0, abs=1e-6))
 
 
 def test_a_cropper_follows_the_region_and_the_image() -> None:

@@ -1,18 +1,19 @@
 """BlazePose's person detector: a whole image -> the region of the most prominent person, or None.
 
 The numbers are those of MediaPipe's graphs: `modules/pose_detection/pose_detection_cpu.pbtxt` (anchors, decoding,
-non-maximum suppression) and `modules/pose_landmark/pose_detection_to_roi.pbtxt` (detection -> region).
+non-maximum suppression) and `modules/pose_landmark/pose_detection_to_roi.pbtxt` (detection -> region). So are
+the single precision and the order of operations: the last bits of the region decide which pixels its crop has.
 """
 
 from __future__ import annotations
 
-from math import log, pi
+from math import atan2, log, pi
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.extract.regions import Cropper, Region, between
+from toolkit.extract.regions import Cropper, Region, normalized_angle
 from toolkit.session import make_session
 from toolkit.weights import weights_path
 
@@ -23,6 +24,9 @@ GRIDS = ((8, 2), (16, 2), (32, 6))
 MIN_SCORE = 0.5  # min_score_thresh; MediaPipe's min_detection_confidence
 MIN_OVERLAP = 0.3  # min_suppression_threshold of the weighted non-maximum suppression
 REGION_SCALE = 1.25  # RectTransformationCalculator, scale_x and scale_y
+KEYPOINTS = {"body": slice(4, 8), "upper_body": slice(8, 12)}
+"""Part -> where its two key points stand among the 12 values of a box."""
+REGION_SCALES = {"body": REGION_SCALE, "upper_body": 1.5}  # upper_body: of MediaPipe's upper-body graph
 
 
 def anchor_centres() -> NDArray[np.float32]:
@@ -45,20 +49,25 @@ class PoseDetector:
 
     def find(self, image: NDArray[np.uint8]) -> Region | None:
         """image: (H, W, 3) uint8 RGB, of any size. The region is turned so that the person stands upright."""
+        return self._region(image, "body")
+
+    def find_upper_body(self, image: NDArray[np.uint8]) -> Region | None:
+        """As `find`, but around head, arms and chest."""
+        return self._region(image, "upper_body")
+
+    def _region(self, image: NDArray[np.uint8], part: str) -> Region | None:
         height, width = image.shape[:2]
         whole = Region(width / 2, height / 2, float(max(height, width)), 0.0)  # with bars beside a long side
         boxes, logits = self._session.run(["boxes", "scores"], {"image": self._cropper.cut(image, whole)})
-        keypoints = best_keypoints(boxes[0], logits[0], self._anchors)
-        if keypoints is None:
-            return None
-        hips, edge = whole.to_image(keypoints)
-        return between(hips, edge, pi / 2).scaled(REGION_SCALE)
+        keypoints = best_keypoints(boxes[0], logits[0], self._anchors, part)
+        return None if keypoints is None else region_around(keypoints, width, height, REGION_SCALES[part])
 
 
 def best_keypoints(
-    boxes: NDArray[np.float32], logits: NDArray[np.float32], anchors: NDArray[np.float32]
-) -> NDArray[np.float64] | None:
-    """The two points that place the region: the middle of the hips, and a point on the circle around the body.
+    boxes: NDArray[np.float32], logits: NDArray[np.float32], anchors: NDArray[np.float32], part: str = "body"
+) -> NDArray[np.float32] | None:
+    """The two points that place the region of a part: its middle (body: of the hips; upper_body: of the
+    shoulders), and a point on the circle around it.
 
     boxes: (A, 12), box and four key points in input pixels relative to the anchors; logits: (A,);
     anchors: (A, 2). The detections that overlap the best one are averaged with their scores as weights
@@ -68,17 +77,39 @@ def best_keypoints(
     (taken,) = np.nonzero(logits >= log(MIN_SCORE / (1 - MIN_SCORE)))
     if not len(taken):
         return None
-    scores = 1 / (1 + np.exp(-np.clip(logits[taken].astype(np.float64), -100, 100)))
-    found, origin = boxes[taken].astype(np.float64) / SIDE, anchors[taken]
-    centre, size = found[:, :2] + origin, found[:, 2:4]
-    low, high = centre - size / 2, centre + size / 2
-    best = int(scores.argmax())
-    common = np.clip(np.minimum(high, high[best]) - np.maximum(low, low[best]), 0, None).prod(axis=1)
+    taken = taken[np.argsort(-logits[taken], kind="stable")]  # sums are in this order
+    # C's expf rounds correctly nearly always; numpy's float32 exp less often
+    scores = 1 / (1 + np.exp(-np.clip(logits[taken].astype(np.float64), -100, 100)).astype(np.float32))
+    found, origin = boxes[taken] / np.float32(SIDE), anchors[taken]
+    centre, half = found[:, :2] + origin, found[:, 2:4] / 2
+    low = centre - half
+    size = centre + half - low
+    high = low + size
+    common = np.clip(np.minimum(high, high[0]) - np.maximum(low, low[0]), 0, None).prod(axis=1)
     areas = size.prod(axis=1)
-    same = common / (areas + areas[best] - common) > MIN_OVERLAP
-    same[best] = True  # a box without area overlaps nothing, not even itself
-    points = found[same, 4:8].reshape(-1, 2, 2) + origin[same, np.newaxis]
-    mean: NDArray[np.float64] = (points * scores[same, np.newaxis, np.newaxis]).sum(axis=0) / scores[
-        same
-    ].sum()
+    same = common / (areas + areas[0] - common) > MIN_OVERLAP
+    same[0] = True  # a box without area overlaps nothing, not even itself
+    points = found[same, KEYPOINTS[part]].reshape(-1, 2, 2) + origin[same, np.newaxis]
+    weights = scores[same, np.newaxis, np.newaxis]
+    mean: NDArray[np.float32] = np.cumsum(points * weights, axis=0)[-1] / np.cumsum(weights, axis=0)[-1]
     return mean
+
+
+def region_around(
+    keypoints: NDArray[np.float32], width: int, height: int, scale: float = REGION_SCALE
+) -> Region:
+    """keypoints: what `best_keypoints` gives; width, height: of the image in pixels.
+
+    DetectionLetterboxRemovalCalculator, AlignmentPointsRectsCalculator, RectTransformationCalculator and
+    GetRoi of ImageToTensorCalculator, which all keep fractions of the image in single precision.
+    """
+    sides = np.array([width, height], np.float32)
+    aspect = sides[1] / sides[0]
+    bars = (1 - np.array([1 / max(aspect, np.float32(1)), min(aspect, np.float32(1))], np.float32)) / 2
+    centre, edge = (keypoints - bars) / (1 - 2 * bars) * sides
+    right, down = edge - centre
+    reach = 2 * np.sqrt(right * right + down * down)
+    extent = (reach / sides * sides).max() / sides * np.float32(scale) * sides
+    turn = float(np.float32(pi / 2) - np.float32(atan2(-down, right)))
+    x, y = (float(place) for place in centre / sides * sides)
+    return Region(x, y, float(extent.max()), float(np.float32(normalized_angle(turn))))

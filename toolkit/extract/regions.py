@@ -40,6 +40,20 @@ class Region(NamedTuple):
         """The same square with its side multiplied by `factor`."""
         return self._replace(size=self.size * factor)
 
+    def corners(self) -> list[tuple[float, float]]:
+        """Top left, top right, bottom right and bottom left corner in pixels, (x, y) each.
+
+        In single precision and in the order of operations of cv::RotatedRect::points, by which MediaPipe places
+        its crops: the four are a parallelogram up to that precision only.
+        """
+        x, y, size = np.float32(self.x), np.float32(self.y), np.float32(self.size)
+        angle = np.float32(float(np.float32(self.rotation) * np.float32(180)) / pi)
+        cosine, sine = (np.float32(turn(float(angle) * pi / 180)) * np.float32(0.5) for turn in (cos, sin))
+        bottom_left = x - sine * size - cosine * size, y + cosine * size - sine * size
+        top_left = x + sine * size - cosine * size, y - cosine * size - sine * size
+        top_right, bottom_right = ((2 * x - left, 2 * y - top) for left, top in (bottom_left, top_left))
+        return [(float(h), float(v)) for h, v in (top_left, top_right, bottom_right, bottom_left)]
+
     def to_image(self, points: NDArray[np.floating]) -> NDArray[np.float64]:
         """points: (N, 2), where (0, 0) and (1, 1) are corners of the region -> (N, 2) in pixels."""
         return rotated(points - 0.5, self.rotation) * self.size + (self.x, self.y)
@@ -74,6 +88,23 @@ def rotated(points: NDArray[np.floating], angle: float) -> NDArray[np.float64]:
     return turned
 
 
+Coefficients = tuple[float, float, float]
+
+
+def placement(corners: list[tuple[float, float]]) -> tuple[Coefficients, Coefficients, float, float]:
+    """How a unit square lies on four corners as `Region.corners` gives them (cv::getPerspectiveTransform).
+
+    Gives (a, b, c), (d, e, f), g, h: the point (u, v) of the square, both in 0..1, is the image's
+    (a u + b v + c, d u + e v + f) / (g u + h v + 1). g and h are 0 if the corners are a parallelogram.
+    """
+    (x0, y0), (x1, y1), (x2, y2), (x3, y3) = corners
+    right_x, right_y, left_x, left_y = x1 - x2, y1 - y2, x3 - x2, y3 - y2
+    skew_x, skew_y = x0 - x1 + x2 - x3, y0 - y1 + y2 - y3
+    area = right_x * left_y - right_y * left_x
+    g, h = (skew_x * left_y - skew_y * left_x) / area, (right_x * skew_y - right_y * skew_x) / area
+    return (x1 - x0 + g * x1, x3 - x0 + h * x3, x0), (y1 - y0 + g * y1, y3 - y0 + h * y3, y0), g, h
+
+
 class Cropper:
     """Cuts regions out of images as the (1, 3, side, side) float32 input of one network.
 
@@ -85,10 +116,13 @@ class Cropper:
         """side: of the square input in pixels; low, high: what 0 and 255 become; border: of cv2, what lies
         outside of the image."""
         self._side, self._border = side, border
-        self._scale, self._offset = np.float32((high - low) / 255), np.float32(low)
+        self._scale = np.float32((high - low) / 255)
+        # With an offset, what a byte becomes is rounded once, as by the fused multiply-add of cv::Mat::convertTo.
+        self._levels = None if low == 0 else (np.arange(256) * float(self._scale) + low).astype(np.float32)
         self._region: Region | None = None
-        self._grid = np.arange(side, dtype=np.float64)
+        self._grid = np.arange(side) / side
         self._exact = np.empty((side, side), np.float64)
+        self._ratio = np.empty((side, side), np.float64)
         self._steps = np.empty((2, side, side), np.int32)  # source x and y in 1/32 pixel
         self._whole = np.empty((side, side, 2), np.int16)
         self._fraction = np.empty((side, side), np.uint16)
@@ -104,25 +138,28 @@ class Cropper:
             image, self._whole, self._fraction, cv2.INTER_LINEAR, dst=self._image, borderMode=self._border
         )
         cv2.split(self._image, list(self._planes))
-        np.copyto(self._tensor[0], self._planes)
-        np.multiply(self._tensor, self._scale, out=self._tensor)
-        if self._offset:
-            np.add(self._tensor, self._offset, out=self._tensor)
+        if self._levels is None:
+            np.copyto(self._tensor[0], self._planes)
+            np.multiply(self._tensor, self._scale, out=self._tensor)
+        else:
+            for plane, levels in zip(self._planes, self._tensor[0], strict=True):
+                cv2.LUT(plane, self._levels, dst=levels)
         return self._tensor
 
     def _aim(self, region: Region) -> None:
         """Compute where in the image every pixel of the crop lies."""
-        step = region.size / self._side * STEPS
-        right, down = step * cos(region.rotation), step * sin(region.rotation)
-        left, top = region.to_image(np.zeros((1, 2)))[0] * STEPS
-        for steps, along_row, along_column, origin in (
-            (self._steps[0], right, -down, left),
-            (self._steps[1], down, right, top),
-        ):
+        corners = region.corners()
+        is_far = max(abs(place) for corner in corners for place in corner) * STEPS > FARTHEST
+        across, down, g, h = placement(corners)
+        np.add(g * self._grid + 1, (h * self._grid)[:, np.newaxis], out=self._ratio)
+        np.divide(STEPS, self._ratio, out=self._ratio)
+        for steps, (along_row, along_column, origin) in zip(self._steps, (across, down), strict=True):
             row, column = along_row * self._grid + origin, along_column * self._grid
             np.add(row, column[:, np.newaxis], out=self._exact)
+            np.multiply(self._exact, self._ratio, out=self._exact)
             np.rint(self._exact, out=self._exact)
-            np.clip(self._exact, -FARTHEST, FARTHEST, out=self._exact)
+            if is_far:
+                np.clip(self._exact, -FARTHEST, FARTHEST, out=self._exact)
             np.copyto(steps, self._exact, casting="unsafe")
         x, y = self._steps
         np.right_shift(x, STEPS_BITS, out=self._whole[..., 0], casting="unsafe")
