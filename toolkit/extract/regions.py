@@ -51,7 +51,7 @@ class Region(NamedTuple):
         cosine, sine = (np.float32(turn(float(angle) * pi / 180)) * np.float32(0.5) for turn in (cos, sin))
         bottom_left = x - sine * size - cosine * size, y + cosine * size - sine * size
         top_left = x + sine * size - cosine * size, y - cosine * size - sine * size
-        top_right, bottom_right = ((2 * x - left, 2 * y - top) for left, top in (bottom_left, top_left))
+        top_right, bottom_right = ((x + x - left, y + y - top) for left, top in (bottom_left, top_left))
         return [(float(h), float(v)) for h, v in (top_left, top_right, bottom_right, bottom_left)]
 
     def to_image(self, points: NDArray[np.floating]) -> NDArray[np.float64]:
