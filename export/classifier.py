@@ -1,6 +1,7 @@
 """A trained run -> one self-describing .onnx: gap filling, resampling, normalisation and network in one graph.
 
-The file is made in memory, compared with torch (see export/verify) and only then written, in one step: a refused
+The file is made in memory, compared with torch (see export/verify), calibrated on the validation clips, quantised
+if that is asked for and worth it (see export/quantize_classifier), and only then written, in one step: a refused
 export leaves no file, and an older file stays as it was. Nothing of the machine it was made on is in it.
 """
 
@@ -13,21 +14,26 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import torch
+from numpy.typing import NDArray
 
-from export.samples import real_clips
-from export.verify import verify
-from toolkit.errors import ExportError
+from export.quantize_classifier import Comparison, compare, decide, quantized, run_in_batches
+from export.samples import real_clips, validation_clips
+from export.verify import verify, verify_runs
+from toolkit.calibration import calibration_error, choose_threshold, fit_temperature
+from toolkit.errors import ConfigError, ExportError
 from toolkit.metadata import ModelMetadata
 from toolkit.train.checkpoint import RunInfo, load_run
 from toolkit.train.model import SignClassifier
 
+PRECISIONS = ("fp32", "int8")
 OPSET, IR_VERSION = 18, 10  # what onnxruntime 1.20, the oldest one we allow, reads
 _FOLDERS = re.compile(r"""(?<![\w.~/\\])(?:~|[A-Za-z]:)?[/\\](?:[^\s/\\"']+[/\\])+""")
 
@@ -35,7 +41,11 @@ _FOLDERS = re.compile(r"""(?<![\w.~/\\])(?:~|[A-Za-z]:)?[/\\](?:[^\s/\\"']+[/\\]
 @dataclass(frozen=True)
 class ExportReport:
     """path: the file written, size_bytes its size; parameters: trained numbers in the network;
-    max_difference: largest difference to torch on the logits, over `clips` real clips and `cases` edge cases."""
+    max_difference: largest difference of the fp32 graph to torch on the logits, over `clips` real clips and
+    `cases` edge cases; precision: "fp32" or "int8", as written, with the reason where int8 was asked for, and
+    what both files are worth; temperature, ece, threshold: as in ModelMetadata, from `validated` clips, with
+    ece_uncalibrated for a temperature of 1; None and 0 where the run has no validation clips.
+    """
 
     path: Path
     size_bytes: int
@@ -44,29 +54,101 @@ class ExportReport:
     clips: int
     cases: int
     opset: int
+    precision: str = "fp32"
+    reason: str = ""
+    comparison: Comparison | None = None
+    temperature: float | None = None
+    ece: float | None = None
+    ece_uncalibrated: float | None = None
+    threshold: float | None = None
+    validated: int = 0
 
 
-def export_run(run_dir: Path, output: Path | None = None, store: Path | None = None) -> ExportReport:
+def export_run(
+    run_dir: Path, output: Path | None = None, store: Path | None = None, precision: str = "fp32"
+) -> ExportReport:
     """Export the best checkpoint of a run and write it to `output` (default: model.onnx in the run).
 
-    store: where the run's feature store is now, if it was moved since training.
+    store: where the run's feature store is now, if it was moved since training; precision: "int8" writes 8-bit
+    weights if validation clips lose at most MAX_DROP of top-1 and the file is smaller or faster, else fp32.
 
     Raises:
-        TrainingError, ConfigError: the run is missing or damaged.
+        TrainingError, ConfigError: the run is missing or damaged, or the precision unknown.
         StoreError: the clips to compare on cannot be read.
         ExportError: the export is not what torch computes, or the file cannot be written.
     """
+    if precision not in PRECISIONS:
+        raise ConfigError(f"precision is '{precision}'; choose one of: {', '.join(PRECISIONS)}")
     path = output if output is not None else run_dir / "model.onnx"
     if path.is_dir():
         raise ExportError(f"{path} is a folder; give a file name, e.g. --output {path / 'model.onnx'}")
     module, info = load_run(run_dir)
     batches = real_clips(run_dir, info, store)
-    model = to_onnx(module, metadata_of(info)).SerializeToString(deterministic=True)
+    metadata = metadata_of(info)
+    graph = to_onnx(module, metadata)
+    model = _described(graph, metadata)
     found = verify(module, model, batches, info.spec.layout)
-    _write(path, model)
-    return ExportReport(
-        path, len(model), module.num_parameters, found.max_difference, found.clips, found.cases, OPSET
+    report = ExportReport(
+        path, 0, module.num_parameters, found.max_difference, found.clips, found.cases, OPSET
     )
+    clips = validation_clips(run_dir, info, store)
+    if clips is None:
+        reason = "the run has no validation clips to compare on" if precision == "int8" else ""
+        return _finished(replace(report, reason=reason), model)
+    values, labels = clips.batch(range(len(clips))), clips.labels
+    metadata, report = _calibrated(metadata, report, run_in_batches(model, values), labels)
+    model = _described(graph, metadata)
+    if precision == "int8":
+        model, report = _smaller(graph, metadata, report, values, labels)
+    return _finished(report, model)
+
+
+def _finished(report: ExportReport, model: bytes) -> ExportReport:
+    _write(report.path, model)
+    return replace(report, size_bytes=len(model))
+
+
+def _calibrated(
+    metadata: ModelMetadata, report: ExportReport, logits: NDArray[np.float32], labels: NDArray[np.int64]
+) -> tuple[ModelMetadata, ExportReport]:
+    """Both with temperature, error and threshold; the temperature of the training, if it found one, stays."""
+    temperature = metadata.temperature
+    if temperature is None:
+        temperature = round(fit_temperature(logits, labels), 4)
+    threshold = choose_threshold(logits, labels, temperature)
+    ece = round(calibration_error(logits, labels, temperature), 4)
+    metadata = replace(metadata, temperature=temperature, ece=ece, threshold=threshold)
+    before = round(calibration_error(logits, labels), 4)
+    report = replace(report, temperature=temperature, ece=ece, threshold=threshold)
+    return metadata, replace(report, ece_uncalibrated=before, validated=len(labels))
+
+
+def _smaller(
+    graph: onnx.ModelProto,
+    metadata: ModelMetadata,
+    report: ExportReport,
+    values: NDArray[Any],
+    labels: NDArray[np.int64],
+) -> tuple[bytes, ExportReport]:
+    """The file in int8, or in fp32 where that is not worth it, and the report with the reason."""
+    full = _described(graph, metadata)
+    small = quantized(full)
+    verify_runs(small, values, metadata.layout)
+    figures = compare(full, small, values, labels)
+    worth, reason = decide(figures.fp32, figures.int8)
+    report = replace(report, comparison=figures, reason=reason, precision="int8" if worth else "fp32")
+    if not worth:
+        return full, report
+    tested = {"top1": figures.int8.top1, "fp32_top1": figures.fp32.top1, "n": figures.clips}
+    metadata = replace(metadata, metrics={**metadata.metrics, "int8": tested})
+    return _described(onnx.load_from_string(small), metadata), report
+
+
+def _described(graph: onnx.ModelProto, metadata: ModelMetadata) -> bytes:
+    del graph.metadata_props[:]
+    onnx.helper.set_model_props(graph, metadata.to_properties())
+    content: bytes = graph.SerializeToString(deterministic=True)
+    return content
 
 
 def to_onnx(module: SignClassifier, metadata: ModelMetadata) -> onnx.ModelProto:
@@ -117,8 +199,6 @@ def metadata_of(info: RunInfo) -> ModelMetadata:
 
 
 def _example(metadata: ModelMetadata) -> Any:
-    import numpy as np
-
     # Neither 1 nor the trained length: the exporter takes equal sizes for the same one and 1 for a constant.
     return np.zeros((2, metadata.num_frames + 3, *metadata.item_shape), metadata.dtype)
 

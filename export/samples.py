@@ -1,4 +1,4 @@
-"""The real clips that an export is compared on: those the run was validated on, found through its config.
+"""The real clips that an export is compared and calibrated on: those the run was validated on, by its config.
 
 Knows where a run's clips are, not what is done with them.
 """
@@ -16,10 +16,12 @@ from toolkit.clips import Clip, read_wlasl
 from toolkit.config import Settings, load_settings
 from toolkit.errors import ExportError, StoreError, StoreMismatchError
 from toolkit.recordings import read_index
+from toolkit.store import FeatureStore
 from toolkit.train.checkpoint import RunInfo
-from toolkit.train.dataset import VideoClips, open_store
+from toolkit.train.dataset import LabelledClips, StoreClips, VideoClips, open_store
 
 MAX_CLIPS, MAX_VIDEOS = 256, 8  # decoding a video takes longer than all the rest of an export
+MAX_LABELLED_VIDEOS = 48  # to calibrate on: 115 MB
 BATCH, VIDEO_BATCH = 32, 4
 _Item = TypeVar("_Item")
 
@@ -42,7 +44,42 @@ def real_clips(run_dir: Path, info: RunInfo, store: Path | None = None) -> Itera
     return _stored(store if store is not None else settings.store_dir, settings, info)
 
 
+def validation_clips(run_dir: Path, info: RunInfo, store: Path | None = None) -> LabelledClips | None:
+    """The clips that the run was validated on, with labels; None where it was validated on none.
+
+    Of many videos MAX_LABELLED_VIDEOS are taken, evenly over all. Arguments and errors as `real_clips`.
+    """
+    settings = load_settings(run_dir / "config.yaml")
+    data = settings.data
+    signers = frozenset(data.val_signers)
+    if not signers and data.val_split in data.train_splits:
+        return None
+    splits = [*data.train_splits, data.val_split] if signers else [data.val_split]
+
+    def validates(item: Any) -> bool:
+        chosen = item.split in splits and (not signers or item.signer in signers)
+        return chosen and item.gloss in info.glosses
+
+    if info.spec.mode == "video":
+        videos = [clip for clip in _indexed(settings) if validates(clip)]
+        if not videos:
+            return None
+        return VideoClips(_spread(videos, MAX_LABELLED_VIDEOS), info.spec.num_frames, info.glosses)
+    opened = _opened(store if store is not None else settings.store_dir, info)
+    if not any(validates(record) for record in opened.records):
+        return None
+    of_signer = signers.__contains__ if signers else None
+    return StoreClips(opened, splits, info.spec.num_frames, info.glosses, None, of_signer)
+
+
 def _stored(path: Path, settings: Settings, info: RunInfo) -> Iterator[NDArray[Any]]:
+    store = _opened(path, info)
+    chosen = _validated([record for record in store.records if record.gloss in info.glosses], settings)
+    ids = [record.id for record in _spread(chosen, MAX_CLIPS)]
+    return (store.load(ids[start : start + BATCH]) for start in range(0, len(ids), BATCH))
+
+
+def _opened(path: Path, info: RunInfo) -> FeatureStore:
     try:
         store = open_store(path, info.spec.mode)
     except StoreError as error:
@@ -56,9 +93,7 @@ def _stored(path: Path, settings: Settings, info: RunInfo) -> Iterator[NDArray[A
             f"{info.spec.item_shape}; found {store.spec.extractor}, {store.spec.item_shape}. "
             "Name the right one with --store"
         )
-    chosen = _validated([record for record in store.records if record.gloss in info.glosses], settings)
-    ids = [record.id for record in _spread(chosen, MAX_CLIPS)]
-    return (store.load(ids[start : start + BATCH]) for start in range(0, len(ids), BATCH))
+    return store
 
 
 def _videos(settings: Settings, info: RunInfo) -> Iterator[NDArray[Any]]:

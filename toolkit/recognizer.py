@@ -15,6 +15,7 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
+from toolkit.calibration import softmax
 from toolkit.errors import InputError, ModelFileError
 from toolkit.extract.source import ClipReader, Source, check_clips, trained_extractor
 from toolkit.metadata import ModelMetadata
@@ -28,7 +29,8 @@ _AGAIN = "Export the model again with: toolkit export RUN --output model.onnx"
 class Prediction(NamedTuple):
     """The answer for one clip.
 
-    gloss: the best one; score: its softmax score in 0..1; top: the best (gloss, score) pairs, best first.
+    gloss: the best one; score: how likely it is right, 0..1 (see temperature of ModelMetadata); top: the best
+    (gloss, score) pairs, best first.
     """
 
     gloss: str
@@ -92,9 +94,7 @@ class Recognizer:
         if top < 1:
             raise InputError(f"top is {top}; give a number from 1")
         clip = self._reader.read(source, frame_start, frame_end)
-        logits = self.logits(clip[None])[0].astype(np.float64)
-        scores = np.exp(logits - logits.max())
-        scores /= scores.sum()
+        scores = softmax(self.logits(clip[None])[0], self.metadata.temperature or 1.0)
         best = np.argsort(-scores, kind="stable")[:top]
         pairs = tuple((self.metadata.glosses[index], float(scores[index])) for index in best)
         return Prediction(*pairs[0], pairs)

@@ -21,10 +21,11 @@ onnx = pytest.importorskip("onnx", reason="exporting needs onnx")
 from export.classifier import export_run, metadata_of, to_onnx  # noqa: E402 (needs the packages above)
 from export.verify import edge_cases, verify  # noqa: E402
 from toolkit import Recognizer  # noqa: E402
+from toolkit.calibration import fit_temperature, softmax  # noqa: E402
 from toolkit.cli.main import main  # noqa: E402
 from toolkit.clips import Clip  # noqa: E402
 from toolkit.config import load_settings  # noqa: E402
-from toolkit.errors import ExportError, ModelFileError, StoreError, StoreMismatchError  # noqa: E402
+from toolkit.errors import ConfigError, ExportError, ModelFileError, StoreError, StoreMismatchError  # noqa: E402
 from toolkit.extract import ExtractorSpec, Fingerprint, make_extractor  # noqa: E402
 from toolkit.store import FeatureStore, StoreSpec, StoreWriter  # noqa: E402
 from toolkit.train.checkpoint import RunInfo, load_run, save_checkpoint  # noqa: E402
@@ -245,6 +246,68 @@ def test_another_extractor_is_refused_unless_overridden(features_run: Path, tmp_
         Recognizer.load(features_run / "model.onnx") as plain,
     ):
         assert overridden.predict(path).gloss == plain.predict(path).gloss
+
+
+def test_the_file_is_calibrated_on_the_validation_clips(exported: Path) -> None:
+    mode = load_run(exported)[1].spec.mode
+    with Recognizer.load(exported / "model.onnx") as recognizer:
+        metadata = recognizer.metadata
+        assert metadata.temperature is not None and metadata.temperature > 0
+        assert metadata.threshold is not None and 0 <= metadata.threshold <= 1
+        assert metadata.ece is not None
+        if mode == "video":
+            return
+        store = FeatureStore.open(exported.parent / "store")
+        clips = store.load([record.id for record in store.records if record.split == "val"])
+        labels = np.array([GLOSSES.index(r.gloss) for r in store.records if r.split == "val"])
+        logits = recognizer.logits(clips)
+        assert metadata.temperature == pytest.approx(fit_temperature(logits, labels), rel=1e-3)
+        assert recognizer.predict(clips[0]).score == pytest.approx(
+            softmax(logits[0], metadata.temperature).max()
+        )
+
+
+def test_int8_is_written_when_it_is_worth_it_else_fp32_with_the_reason(
+    runs: Callable[[str], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "small.onnx"
+    assert main(["export", str(runs("pose")), "--output", str(output), "--precision", "int8", "--json"]) == 0
+    printed = capsys.readouterr().out
+    report = json.loads(printed.splitlines()[-1])
+    fp32, int8 = report["comparison"]["fp32"], report["comparison"]["int8"]
+    assert report["size_bytes"] == output.stat().st_size
+    quantised = any(node.op_type == "MatMulInteger" for node in onnx.load(output).graph.node)
+    assert (report["precision"] == "int8") == quantised
+    if quantised:
+        assert int8["top1"] >= fp32["top1"] - 0.005
+        assert int8["size_bytes"] < fp32["size_bytes"] or int8["latency_ms"] < fp32["latency_ms"]
+        assert Recognizer.load(output).metadata.metrics["int8"]["n"] == 3
+    else:
+        assert "fall" in report["reason"] or "neither" in report["reason"]
+    for figure in ("top-1", "MB", "ms per clip", "validation clips"):
+        assert figure in printed
+
+
+def test_without_validation_clips_there_is_no_calibration_and_no_int8(
+    features_run: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    store = features_run.parent / "store"
+    unvalidated = {
+        "model.input_type": "features",
+        "efficiency.feature_dir": str(store),
+        "data.val_split": "none",
+    }
+    (run / "config.yaml").write_text(load_settings(None, unvalidated).to_yaml())
+    module, info = load_run(features_run)
+    save_checkpoint(run, "best", module.state_dict(), info)
+    report = export_run(run, precision="int8")
+    assert (report.precision, report.temperature, report.comparison) == ("fp32", None, None)
+    assert "no validation clips" in report.reason
+    assert Recognizer.load(report.path).metadata.threshold is None
+    with pytest.raises(ConfigError, match="precision is 'int4'"):
+        export_run(run, precision="int4")
 
 
 def test_a_run_without_checkpoint_is_status_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
