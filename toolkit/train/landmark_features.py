@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from toolkit.landmarks import Layout
-from toolkit.train.placement import FACE_POINTS, LIMIT, SMALLEST, Hand, Signer, place_signer
+from toolkit.train.placement import LIMIT, SMALLEST, Hand, Signer, place_signer
+from toolkit.train.rest import FACE_POINTS
 
 ARM_POINTS = ("left_elbow", "right_elbow", "left_wrist", "right_wrist")
 ARM_STARTS = ("left_shoulder", "right_shoulder", "left_elbow", "right_elbow")
@@ -99,8 +100,8 @@ PIECES: dict[str, Callable[[Signer], Tensor]] = {
     "hands_apart": hands_apart,
 }
 """What describes a frame: name -> signer at F moments -> (d, N, F)."""
-EXTRAS = ("velocities", "presence")
-"""How all of that changes, and what was seen at all."""
+EXTRAS = ("velocities", "presence", "raised_hands", "signing_span")
+"""How all of that changes, what was seen at all, and what of a clip is looked at (train/rest)."""
 FEATURES = (*PIECES, *EXTRAS)
 
 
@@ -109,7 +110,7 @@ def describe(clips: Tensor, layout: Layout, num_frames: int, features: Sequence[
 
     features: names out of FEATURES, at least one of PIECES.
     """
-    signer = place_signer(clips, layout, num_frames)
+    signer = place_signer(clips, layout, num_frames, "raised_hands" in features, "signing_span" in features)
     still = torch.cat([piece(signer) for name, piece in PIECES.items() if name in features])
     parts = [still]
     if "velocities" in features:

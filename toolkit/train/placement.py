@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from toolkit.landmarks import Layout
+from toolkit.train.rest import FACE_POINTS, lose_resting_hands, signing_moments
 from toolkit.train.timeline import interpolation, moments
 
-FACE_POINTS = ("nose", "left_eye", "right_eye", "left_ear", "right_ear", "mouth_left", "mouth_right")
 HIP_TO_FACE = 1.97
 """Height from mid-hip to the middle of the face in shoulder widths: the median over 12 frontal clips in pixels
 (spread 7 %). Image fractions hide the aspect ratio, and 16:9 beside 4:3 would stretch every vertical distance
@@ -62,9 +62,21 @@ class Signer:
         return self.points[self.layout.slots(*names)]
 
 
-def place_signer(clips: Tensor, layout: Layout, num_frames: int) -> Signer:
-    """(N, T, K, 4) raw landmarks with NaN -> the signer at num_frames moments, finite whatever was missing."""
-    filled, found = fill_and_resample(clips, layout, num_frames)
+def place_signer(
+    clips: Tensor, layout: Layout, num_frames: int, raised_hands: bool = False, signing_span: bool = False
+) -> Signer:
+    """(N, T, K, 4) raw landmarks with NaN -> the signer at num_frames moments, finite whatever was missing.
+
+    raised_hands: hands at rest count as unseen; signing_span: the moments are those with a raised hand (train/rest).
+    """
+    at = (
+        signing_moments(clips, layout, num_frames)
+        if signing_span
+        else moments(clips.shape[1], num_frames, clips.device)
+    )
+    if raised_hands:
+        clips = lose_resting_hands(clips, layout)
+    filled, found = fill_and_resample(clips, layout, at)
     hands = find_hands(layout)
     filled = filled.permute(2, 3, 0, 1).contiguous()
     found = found.permute(2, 0, 1).contiguous()
@@ -72,15 +84,14 @@ def place_signer(clips: Tensor, layout: Layout, num_frames: int) -> Signer:
     return Signer(points, filled[:, 3], found, layout, hands)
 
 
-def fill_and_resample(clips: Tensor, layout: Layout, num_frames: int) -> tuple[Tensor, Tensor]:
-    """Landmarks without gaps at num_frames moments, and which parts were really found.
+def fill_and_resample(clips: Tensor, layout: Layout, at: Tensor) -> tuple[Tensor, Tensor]:
+    """Landmarks without gaps at F moments, and which parts were really found.
 
-    clips: (N, T, K, 4), NaN where nothing was found. Returns points (N, F, K, 4), zero for a part that was
-    never found, and found (N, F, P) in 0..1 in the order of layout.parts.
+    clips: (N, T, K, 4), NaN where nothing was found; at: (F,) or (N, F) in frames. Returns points (N, F, K, 4),
+    zero for a part that was never found, and found (N, F, P) in 0..1 in the order of layout.parts.
     """
-    at = moments(clips.shape[1], num_frames, clips.device)
     everywhere = torch.ones(clips.shape[1], dtype=torch.bool, device=clips.device)
-    plain = interpolation(everywhere, at)  # (F, T): gaps keep their weight here
+    plain = interpolation(everywhere, at)  # (F, T) or (N, F, T): gaps keep their weight here
     points, found = [], []
     for slots in layout.parts.values():
         part = clips[:, :, slots.start : slots.stop].flatten(2)

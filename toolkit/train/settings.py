@@ -120,6 +120,8 @@ class FeatureSettings(_Section):
     hands_apart: bool = True
     velocities: bool = True
     presence: bool = True
+    raised_hands: bool = True
+    signing_span: bool = True
 
     @property
     def on(self) -> tuple[str, ...]:
