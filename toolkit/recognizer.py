@@ -6,7 +6,7 @@ given. This module knows no torch and reads no side file: all it needs to know s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
@@ -18,8 +18,10 @@ from numpy.typing import NDArray
 from toolkit.calibration import softmax
 from toolkit.errors import InputError, ModelFileError
 from toolkit.extract.source import ClipReader, Source, check_clips, trained_extractor
+from toolkit.landmarks import get_layout
 from toolkit.metadata import ModelMetadata
 from toolkit.session import make_session
+from toolkit.stream import DEFAULT_THRESHOLD, Seen, SignEvent, SignStream, follow
 
 INPUT, OUTPUT = "clips", "logits"
 _ORT_TYPES = {"float32": "tensor(float)", "uint8": "tensor(uint8)"}
@@ -57,13 +59,16 @@ class Recognizer:
         backend: str | None = None,
         model_asset: Path | None = None,
         override: bool = False,
+        weights_dir: Path | None = None,
     ) -> Recognizer:
         """Open a model that `toolkit export` wrote.
 
         threads: intra-op threads of the model and of the extractor;
         backend: of the extractor (default: the one that the model file names);
         model_asset: the extractor's network file, where the model was trained with one of the user's own;
-        override: accept an extractor that is not the one the model was trained on.
+        override: accept an extractor that is not the one the model was trained on;
+        weights_dir: a folder with the pose or CNN networks, as in a bundle (default: SIGN_TOOLKIT_WEIGHTS, or
+        those of this package).
 
         Raises:
             ModelFileError: the file is missing, is not one of our models, or contradicts itself.
@@ -75,7 +80,7 @@ class Recognizer:
         except ModelFileError as error:
             raise ModelFileError(f"{path}: {error}") from error
         extractor = trained_extractor(metadata, threads, backend, model_asset)
-        return cls(session, metadata, ClipReader(metadata, extractor, override))
+        return cls(session, metadata, ClipReader(metadata, extractor, override, weights_dir))
 
     def predict(self, source: Source, top: int = 5, frame_start: int = 1, frame_end: int = -1) -> Prediction:
         """The sign of one clip.
@@ -94,10 +99,53 @@ class Recognizer:
         if top < 1:
             raise InputError(f"top is {top}; give a number from 1")
         clip = self._reader.read(source, frame_start, frame_end)
-        scores = softmax(self.logits(clip[None])[0], self.metadata.temperature or 1.0)
+        scores = self._scores(clip)
         best = np.argsort(-scores, kind="stable")[:top]
         pairs = tuple((self.metadata.glosses[index], float(scores[index])) for index in best)
         return Prediction(*pairs[0], pairs)
+
+    def stream(
+        self, frames: Iterable[NDArray[Any]], fps: float = 25.0, top: int = 5, threshold: float | None = None
+    ) -> Iterator[SignEvent]:
+        """The signs in continuous input: a guess now and then while one is made, a final answer when it is over.
+
+        A sign begins when a hand comes up or moves, and ends when hands are down or still; without landmarks
+        (modes features and video), while the picture changes.
+
+        frames: one after the other, images (H, W, 3) uint8 RGB or, for mode pose, landmarks (K, 4) float32;
+            fps: of the frames, in 1/s; top: how many glosses to name; threshold: score in 0..1 below
+            which the answer is "I don't know", gloss None (default: the model's own, measured on its validation
+            clips; DEFAULT_THRESHOLD where it has none).
+
+        Raises:
+            InputError: fps, top, threshold or a frame cannot be right. Otherwise like `predict`.
+        """
+        if not fps > 0:
+            raise InputError(f"fps is {fps}; give the frames per second of the input, as 25")
+        stream = self.new_stream(top, threshold)
+        for number, seen in enumerate(self.follow(frames)):
+            event = stream.push(seen, number / fps)
+            if event is not None:
+                yield event
+        event = stream.finish()
+        if event is not None:
+            yield event
+
+    def new_stream(self, top: int = 5, threshold: float | None = None) -> SignStream:
+        """What `stream` gives its frames to; for callers that have moments instead of a frame rate."""
+        needed = next(t for t in (threshold, self.metadata.threshold, DEFAULT_THRESHOLD) if t is not None)
+        if top < 1 or not 0 <= needed <= 1:
+            raise InputError(f"top is {top}, threshold {needed}; give a number from 1, and one in 0..1")
+        layout = get_layout(self.metadata.layout) if self.metadata.mode == "pose" else None
+        return SignStream(self._scores, self.metadata.glosses, layout, needed, top)
+
+    def follow(self, frames: Iterable[NDArray[Any]]) -> Iterator[Seen]:
+        """The model's values of each frame as soon as it comes; frames as for `stream`."""
+        return follow(self._reader, self.metadata, frames)
+
+    def _scores(self, clip: NDArray[Any]) -> NDArray[np.float64]:
+        """(C,) of one clip, adding up to 1, calibrated where the model is."""
+        return softmax(self.logits(clip[None])[0], self.metadata.temperature or 1.0)
 
     def logits(self, clips: NDArray[Any]) -> NDArray[np.float32]:
         """Raw scores (N, C) of clips (N, T, *item_shape), any N >= 1 and T >= 1; one column per gloss.

@@ -6,7 +6,7 @@ and compared with it. This module knows no network and no ONNX graph.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from toolkit.errors import InputError, ModelFileError, VideoReadError
 from toolkit.extract import Extractor, ExtractorSpec, make_extractor
 from toolkit.metadata import ModelMetadata
+from toolkit.weights import weights_from
 
 Source = str | Path | NDArray[Any]
 
@@ -24,12 +25,20 @@ Source = str | Path | NDArray[Any]
 class ClipReader:
     """Reads clips for one model. The extractor is built when the first video or frames need it."""
 
-    def __init__(self, metadata: ModelMetadata, extractor: ExtractorSpec, override: bool = False) -> None:
+    def __init__(
+        self,
+        metadata: ModelMetadata,
+        extractor: ExtractorSpec,
+        override: bool = False,
+        weights_dir: Path | None = None,
+    ) -> None:
         """extractor: how landmarks or features are made (unused in mode video); override: accept another
-        extractor than the one the model was trained on."""
+        extractor than the one the model was trained on; weights_dir: where its networks are, see
+        `toolkit.weights.weights_folder`."""
         self._metadata = metadata
         self._spec = extractor
         self._override = override
+        self._weights_dir = weights_dir
         self._extractor: Extractor | None = None
 
     def read(self, source: Source, frame_start: int = 1, frame_end: int = -1) -> NDArray[Any]:
@@ -51,6 +60,24 @@ class ClipReader:
             return self._from_frames(source)
         check_clips(source, self._metadata, batched=False)
         return source
+
+    def follow(self, frames: Iterable[NDArray[np.uint8]]) -> Iterator[NDArray[Any]]:
+        """The values (*item_shape) of each frame (H, W, 3) uint8 RGB, as soon as it comes.
+
+        Raises like `read`; frames in which nobody is found give NaN.
+        """
+        size = self._frame_size()
+        resized = (_resized(frame, size) for frame in frames)
+        if self._metadata.mode == "video":
+            yield from resized
+            return
+        extractor = self._ready_extractor()
+        follow = getattr(extractor, "follow", None)
+        if follow is not None:
+            yield from follow(resized)
+            return
+        for frame in resized:
+            yield extractor.extract([frame]).values[0]
 
     def check_extractor(self, fingerprint: Mapping[str, str | int | float]) -> None:
         """Refuse the output of another extractor than the one the model was trained on, unless overridden.
@@ -110,7 +137,8 @@ class ClipReader:
     def _ready_extractor(self) -> Extractor:
         if self._extractor is not None:
             return self._extractor
-        extractor = make_extractor(self._spec)
+        with weights_from(self._weights_dir):
+            extractor = make_extractor(self._spec)
         try:
             self.check_extractor(extractor.fingerprint)
             if extractor.item_shape != self._metadata.item_shape:
