@@ -17,7 +17,7 @@ import tempfile
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +25,7 @@ import numpy as np
 from export.bundle_texts import TEXTS, written_for
 from export.runtime_files import PACKAGE, ROOT, needed_by
 from toolkit.errors import ExportError
-from toolkit.extract import EXTRACTORS, make_extractor
+from toolkit.extract import EXTRACTORS, cnn_projection, make_extractor
 from toolkit.extract.source import trained_extractor
 from toolkit.metadata import ModelMetadata
 from toolkit.recognizer import Recognizer
@@ -34,7 +34,8 @@ from toolkit.weights import weights_path
 PROGRAM, MODEL = "recognize.py", "model.onnx"
 IMPORTED = {"numpy", "onnxruntime", "cv2", "av"}
 """What the packages of requirements.txt are called in Python."""
-REPLACED = {"rich"}  # imported where it is there; toolkit/cli/predict.py prints plain lines without it
+REPLACED = {"rich", "platformdirs"}
+"""Imported where they are there; toolkit/cli/predict.py and toolkit/extract/cache_folder.py do without."""
 _ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # the oldest one that a .zip can hold
 
 
@@ -127,15 +128,16 @@ def _networks(metadata: ModelMetadata) -> list[str]:
     """Names in toolkit/weights of what the model's extractor opens, after a look whether it is the same one."""
     if metadata.mode == "video":
         return []
-    backend = metadata.extractor.get("backend")
-    if backend != "onnx":
+    backend = metadata.extractor.get("backend", "onnx")  # CNN features are the same from every backend
+    if backend != "onnx" or metadata.extractor.get("network") == cnn_projection.OWN_NETWORK:
         raise ExportError(
-            f"the model was trained on what the backend {backend} gives, and a bundle can only bring the networks "
-            "that ship with this package. Extract with --backend onnx, train on that, and export again"
+            f"the model was trained on what {'a network of your own' if backend == 'onnx' else backend} gives, and a "
+            "bundle can only bring the networks that ship with this package. Extract with --backend onnx and without "
+            "--model, train on that, and export again"
         )
-    spec = trained_extractor(metadata)
+    spec = replace(trained_extractor(metadata), backend="onnx")
     extractor = make_extractor(spec)
-    same, own = extractor.fingerprint == metadata.extractor, getattr(extractor, "weights", None)
+    same = extractor.fingerprint == metadata.extractor
     extractor.close()
     if not same:
         raise ExportError(
@@ -146,8 +148,8 @@ def _networks(metadata: ModelMetadata) -> list[str]:
         from toolkit.extract.blazepose import network_files
 
         return network_files(spec)
-    assert isinstance(own, Path), "a CNN extractor knows its file"
-    return [own.name]
+    in_fp32 = replace(spec, precision="fp32")  # takes over where a processor does not compute int8 correctly
+    return list(dict.fromkeys(cnn_projection.network_files(spec) + cnn_projection.network_files(in_fp32)))
 
 
 def _weights_text(name: str) -> Path:
