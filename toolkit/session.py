@@ -8,18 +8,25 @@ from pathlib import Path
 
 import onnxruntime as ort
 
-from toolkit.errors import ModelFileError
+from toolkit.errors import ConfigError, ModelFileError
+
+PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+"""device -> what onnxruntime calls it."""
 
 
-def make_session(model: Path | bytes, threads: int = 1, arena: bool = False) -> ort.InferenceSession:
-    """Open an ONNX model on the CPU.
+def make_session(
+    model: Path | bytes, threads: int = 1, arena: bool = False, device: str = "cpu"
+) -> ort.InferenceSession:
+    """Open an ONNX model.
 
     model: a file or the bytes of one; threads: intra-op threads (one by default: clips run in parallel
     processes, and a spinning second thread costs more than it gives on two cores); arena: let onnxruntime keep
-    the memory of one run for the next, good where all runs have the same size, since it is never given back.
+    the memory of one run for the next, good where all runs have the same size, since it is never given back;
+    device: a key of PROVIDERS.
 
     Raises:
         ModelFileError: the file is missing or onnxruntime refuses it.
+        ConfigError: onnxruntime cannot use the device.
     """
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
@@ -28,11 +35,21 @@ def make_session(model: Path | bytes, threads: int = 1, arena: bool = False) -> 
     options.enable_cpu_mem_arena = arena
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     source = model if isinstance(model, bytes) else str(model)
+    # TF32 would round inputs to 10 bits: a GPU has to give the CPU's numbers
+    settings = {"use_tf32": "0"} if device == "cuda" else {}
+    if PROVIDERS[device] not in ort.get_available_providers():
+        raise ConfigError(f"this onnxruntime has no {PROVIDERS[device]}; use --device cpu")
     try:
-        session = ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+        session = ort.InferenceSession(source, options, providers=[(PROVIDERS[device], settings)])
     except Exception as error:  # onnxruntime's own exceptions share no base class below Exception
         name = "the given bytes" if isinstance(model, bytes) else str(model)
         raise ModelFileError(f"{name} cannot be opened as an ONNX model: {error}") from error
+    if session.get_providers()[0] != PROVIDERS[device]:
+        # onnxruntime carries on with the CPU when it cannot load CUDA's libraries
+        raise ConfigError(
+            f"onnxruntime has {PROVIDERS[device]} but cannot start it: CUDA or cuDNN is missing or of another "
+            'release. Install them with: pip install "onnxruntime-gpu[cuda,cudnn]"; or use --device cpu'
+        )
     _give_back_memory()
     return session
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch.nn import functional as F
 
 from export import cnn as export_cnn
-from toolkit.errors import ExportError, WeightsError
+from toolkit.errors import ConfigError, ExportError, WeightsError
 from toolkit.extract import Extractor, ExtractorSpec, make_extractor
 from toolkit.extract.cnn_projection import WEIGHTS_FILE
 from toolkit.extract.cnn_torch import EfficientNetLite0, TorchCnn, load_network
@@ -62,10 +62,40 @@ def test_backends_agree_on_real_frames(backends: list[Extractor], data_dir: Path
         assert_agreement(backends, list(sample_frames(video, 4, size=(224, 224))))
 
 
-def test_backends_differ_in_name_only(backends: list[Extractor]) -> None:
-    by_onnx, by_torch = (dict(backend.fingerprint) for backend in backends)
-    assert (by_onnx.pop("backend"), by_torch.pop("backend")) == ("onnx", "torch")
+def test_features_of_both_backends_are_interchangeable(backends: list[Extractor]) -> None:
+    by_onnx, by_torch = (backend.fingerprint for backend in backends)
     assert by_onnx == by_torch
+
+
+@pytest.mark.parametrize("side", [160, 128])
+def test_backends_agree_on_smaller_frames(side: int) -> None:
+    made = [make_extractor(ExtractorSpec("features", name, image_size=side)) for name in ("onnx", "torch")]
+    frames = [np.ascontiguousarray(frame[:side, :side]) for frame in export_cnn.check_frames(None)]
+    assert_agreement(made, frames)
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        (ExtractorSpec("features", "torch", precision="int8"), "int8 needs --backend onnx"),
+        (ExtractorSpec("features", "torch", model_asset=Path("my.onnx")), "my.onnx.*--backend onnx only"),
+    ],
+)
+def test_what_torch_cannot_honour_is_refused(spec: ExtractorSpec, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        make_extractor(spec)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_torch_without_cuda_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"device is 'cuda', but this torch.*--device cpu.*pytorch.org"):
+        make_extractor(ExtractorSpec("features", "torch", device="cuda"))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU and torch for CUDA")
+def test_a_gpu_gives_the_numbers_of_the_cpu() -> None:
+    made = [make_extractor(ExtractorSpec("features", "torch", device=name)) for name in ("cpu", "cuda")]
+    assert_agreement(made, list(export_cnn.check_frames(None)))
 
 
 def test_the_torch_backend_leaves_the_callers_threads_alone() -> None:

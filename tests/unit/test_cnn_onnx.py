@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from toolkit.errors import ConfigError, InputError, WeightsError
 from toolkit.extract import ExtractorSpec, make_extractor
 from toolkit.extract.cnn_onnx import OnnxCnn
-from toolkit.extract.cnn_projection import POOLED_DIM, WEIGHTS_FILE, projection_matrix
+from toolkit.extract.cnn_projection import BASIS_FILE, POOLED_DIM, WEIGHTS_FILE, projection_matrix
+from toolkit.extract.protocol import PixelScale
 from toolkit.session import make_session
 from toolkit.weights import SHA256, weights_path
 
@@ -55,7 +56,9 @@ def test_values_are_the_projected_embeddings(cnn: OnnxCnn) -> None:
     assert extraction.values.shape == (3, 128)
     assert extraction.values.dtype == np.float32
     assert extraction.quality == {}
-    expected = cnn.pooled(np.stack(frames)).astype(np.float64) @ projection_matrix(128).astype(np.float64)
+    matrix = projection_matrix(128)
+    assert matrix is not None
+    expected = cnn.pooled(np.stack(frames)).astype(np.float64) @ matrix.astype(np.float64)
     np.testing.assert_allclose(extraction.values, expected, atol=1e-4)
 
 
@@ -81,11 +84,12 @@ def test_interface(cnn: OnnxCnn) -> None:
     assert type(make_extractor(ExtractorSpec("features", "onnx"))) is OnnxCnn
     assert (cnn.item_shape, cnn.frame_size, cnn.layout) == ((128,), (224, 224), "")
     assert cnn.fingerprint == {
-        "backend": "onnx",
         "network": "efficientnet_lite0",
+        "precision": "fp32",
         "weights": SHA256[WEIGHTS_FILE][:16],
         "input_size": 224,
-        "projection": "signed-dct-1",
+        "crop": "none",
+        "projection": f"pca-{SHA256[BASIS_FILE][:12]}",
         "embed_dim": 128,
     }
     assert cnn.extract([]).values.shape == (0, 128)
@@ -104,27 +108,46 @@ def test_a_frame_of_another_kind_is_refused(cnn: OnnxCnn, frame: NDArray[np.uint
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        (ExtractorSpec("features", "onnx", device="cuda"), "device is 'cuda'.*runs on: cpu"),
-        (ExtractorSpec("features", "onnx", embed_dim=0), "embed_dim is 0.*1..1280"),
-        (ExtractorSpec("features", "onnx", embed_dim=1281), "embed_dim is 1281.*1..1280"),
-        (ExtractorSpec("features", "onnx", model_asset=Path("my.onnx")), "model_asset is my.onnx"),
+        (ExtractorSpec("features", "onnx", embed_dim=0), "embed_dim is 0.*1 to 256.*or 1280"),
+        (ExtractorSpec("features", "onnx", embed_dim=257), "embed_dim is 257.*1 to 256.*or 1280"),
+        (ExtractorSpec("features", "onnx", image_size=192), "image_size is 192.*224, 160, 128"),
+        (ExtractorSpec("features", "onnx", crop="face"), "crop is 'face'.*none, person"),
+        (
+            ExtractorSpec("features", "onnx", pixels=PixelScale(mean=(0.5,))),
+            "model_mean.*network of your own",
+        ),
     ],
-    ids=["device", "too small", "too large", "own network"],
+    ids=["too small", "too large", "image size", "crop", "scaling"],
 )
 def test_a_spec_it_cannot_honour_is_refused(spec: ExtractorSpec, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         OnnxCnn(spec)
 
 
-def test_projection_is_orthonormal_fixed_and_nested() -> None:
-    matrix = projection_matrix(128)
-    # changing these numbers makes every existing store unusable: give the projection a new id then
-    np.testing.assert_allclose(matrix[0, :3], [-0.015395, -0.027710, -0.009416], atol=1e-6)
-    np.testing.assert_allclose(matrix[3, :3], [0.013225, -0.029580, 0.039277], atol=1e-6)
+def test_projection_is_orthonormal_and_nested() -> None:
+    matrix = projection_matrix(256)
+    assert matrix is not None and matrix.shape == (POOLED_DIM, 256) and matrix.dtype == np.float32
     np.testing.assert_array_equal(projection_matrix(40), matrix[:, :40])
-    everything = projection_matrix(POOLED_DIM).astype(np.float64)
-    gram = np.einsum("cd,ce->de", everything, everything[:, ::40])
-    np.testing.assert_allclose(gram, np.eye(POOLED_DIM)[:, ::40], atol=1e-6)
+    gram = matrix.astype(np.float64).T @ matrix.astype(np.float64)
+    np.testing.assert_allclose(gram, np.eye(256), atol=2e-3)
+
+
+def test_1280_numbers_are_those_of_the_network(cnn: OnnxCnn) -> None:
+    everything = OnnxCnn(ExtractorSpec("features", "onnx", embed_dim=POOLED_DIM))
+    frames = [drawn_frame(), *noise(1)]
+    alone = np.concatenate([cnn.pooled(frame[np.newaxis]) for frame in frames])
+    np.testing.assert_array_equal(everything.extract(frames).values, alone)
+    assert everything.fingerprint["projection"] == "none"
+
+
+@pytest.mark.parametrize("side", [160, 128])
+def test_smaller_frames(side: int) -> None:
+    small = OnnxCnn(ExtractorSpec("features", "onnx", image_size=side))
+    assert (small.frame_size, small.fingerprint["input_size"]) == ((side, side), side)
+    values = small.extract([np.ascontiguousarray(drawn_frame()[:side, :side])]).values
+    assert values.shape == (1, 128) and np.isfinite(values).all()
+    with pytest.raises(InputError, match=rf"\({side}, {side}, 3\)"):
+        small.extract([drawn_frame()])
 
 
 def test_the_file_describes_itself_and_nothing_of_the_machine_that_made_it() -> None:
@@ -144,12 +167,12 @@ def test_one_flipped_bit_is_found(tmp_path: Path) -> None:
     assert weights_path(WEIGHTS_FILE, tmp_path) == tmp_path / WEIGHTS_FILE
     content[len(content) // 2] ^= 1
     (tmp_path / WEIGHTS_FILE).write_bytes(content)
-    with pytest.raises(WeightsError, match=rf"(?s){WEIGHTS_FILE} is damaged.*pip install"):
+    with pytest.raises(WeightsError, match=rf"(?s){WEIGHTS_FILE} is damaged.*copy it again"):
         weights_path(WEIGHTS_FILE, tmp_path)
 
 
 def test_a_missing_or_unknown_network_is_named(tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match=rf"{WEIGHTS_FILE} cannot be read.*pip install"):
+    with pytest.raises(WeightsError, match=rf"{WEIGHTS_FILE} cannot be read.*copy it again"):
         weights_path(WEIGHTS_FILE, tmp_path)
     with pytest.raises(WeightsError, match=r"no network 'resnet.onnx'.*there is: efficientnet_lite0.onnx"):
         weights_path("resnet.onnx")

@@ -15,12 +15,12 @@ import pytest
 from toolkit.errors import ConfigError, MissingDependencyError, WeightsError
 from toolkit.extract import ExtractorSpec, make_extractor
 from toolkit.extract.mediapipe_pose import check_opencv, checked_asset
+from toolkit.extract.cache_folder import cache_folder
 from toolkit.extract.pose_bundle import (
     TASK_MEMBERS,
     TASK_NAME,
     WHEEL_NAME,
     WHEEL_SHA256,
-    cache_folder,
     pose_landmarker_task,
 )
 from toolkit.extract.tflite_metadata import add_normalization

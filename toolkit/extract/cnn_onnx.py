@@ -1,6 +1,6 @@
-"""Frame embeddings with onnxruntime: the shipped EfficientNet-Lite0, then the fixed projection.
+"""Frame embeddings with onnxruntime: the shipped EfficientNet-Lite0, or a network of the user's own.
 
-This module knows how to run the network, not what is in it; `export/cnn.py` made the file.
+This module knows how to run the network, not what is in it; `export/cnn.py` and `export/quantize.py` made the files.
 """
 
 from __future__ import annotations
@@ -8,23 +8,30 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from toolkit.extract.cnn_custom import OwnCnn
 from toolkit.extract.cnn_projection import ProjectedCnn
-from toolkit.extract.protocol import ExtractorSpec
+from toolkit.extract.protocol import Extractor, ExtractorSpec
 from toolkit.session import make_session
 
 
+def onnx_cnn(spec: ExtractorSpec) -> Extractor:
+    """The extractor for what `spec.model_asset` names: the user's own network, or without it the shipped one."""
+    return OnnxCnn(spec) if spec.model_asset is None else OwnCnn(spec)
+
+
 class OnnxCnn(ProjectedCnn):
-    """Features on the CPU by onnxruntime, `spec.threads` threads."""
+    """Features by onnxruntime, on a CPU with `spec.threads` threads, fp32 or int8."""
 
     backend = "onnx"
 
     def __init__(self, spec: ExtractorSpec) -> None:
         super().__init__(spec)
-        self._session = make_session(self.weights, spec.threads)
+        self._session = make_session(self.weights, spec.threads, device=spec.device)
 
     def pooled(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         embeddings: NDArray[np.float32] = self._session.run(["embeddings"], {"frames": images})[0]
         return embeddings
 
     def close(self) -> None:
-        del self._session
+        super().close()
+        self.__dict__.pop("_session", None)

@@ -27,7 +27,8 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from toolkit.errors import ModelFileError
-from toolkit.extract.pose_bundle import cache_folder, sha256_of
+from toolkit.extract.cache_folder import cache_folder
+from toolkit.extract.model_digest import model_digest
 from toolkit.session import make_session
 
 MIN_COSINE = 0.99
@@ -50,7 +51,7 @@ def int8_is_sound(model: Path, cache: Path | None = None) -> tuple[bool, float]:
         ModelFileError: the file cannot be opened, or holds no sample embedding to compare with.
     """
     folder = cache_folder() if cache is None else cache
-    key = f"{processor_name()} | onnxruntime {onnxruntime.__version__} | {sha256_of(model)}"
+    key = f"{processor_name()} | onnxruntime {onnxruntime.__version__} | {model_digest(model)}"
     known = _read(folder).get(key)
     if known is None:
         known = sample_cosine(model)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.errors import WeightsError, require
+from toolkit.errors import ConfigError, WeightsError, require
 from toolkit.extract.cnn_projection import POOLED_DIM, ProjectedCnn
 from toolkit.extract.protocol import ExtractorSpec
 
@@ -79,7 +79,7 @@ class Block(nn.Module):
 
 
 class EfficientNetLite0(nn.Module):
-    """Frames (N, 224, 224, 3) uint8 RGB -> pooled embeddings (N, 1280) float32 in 0..6."""
+    """Frames (N, S, S, 3) uint8 RGB, S usually 224 -> pooled embeddings (N, 1280) float32 in 0..6."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -126,24 +126,39 @@ def load_network(weights: Path) -> EfficientNetLite0:
 
 
 class TorchCnn(ProjectedCnn):
-    """Features on the CPU by torch, `spec.threads` threads; there to compare with."""
+    """Features by torch: on a GPU, or on the CPU with `spec.threads` threads, there to compare with.
+
+    Raises:
+        ConfigError: precision int8, or torch cannot use the device.
+    """
 
     backend = "torch"
 
     def __init__(self, spec: ExtractorSpec) -> None:
+        if spec.precision != "fp32":
+            raise ConfigError(f"precision {spec.precision} needs --backend onnx; torch runs fp32")
+        if spec.device == "cuda" and not torch.cuda.is_available():
+            raise ConfigError(
+                f"device is 'cuda', but this torch ({torch.__version__}) finds none: use --device cpu, or install "
+                "torch for CUDA, from https://pytorch.org"
+            )
         super().__init__(spec)
-        self._network = load_network(self.weights)
+        self._network = load_network(self.weights).to(spec.device)
+        self._device = spec.device
         self._threads = spec.threads
 
     def pooled(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         before = torch.get_num_threads()  # a setting of the whole process: put back what the caller had
         torch.set_num_threads(self._threads)
         try:
-            with torch.inference_mode():
-                embeddings: NDArray[np.float32] = self._network(torch.from_numpy(images)).numpy()
+            # TF32 would round to 10 bits: a GPU has to give the CPU's numbers
+            with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
+                frames = torch.from_numpy(images).to(self._device)
+                embeddings: NDArray[np.float32] = self._network(frames).cpu().numpy()
         finally:
             torch.set_num_threads(before)
         return embeddings
 
     def close(self) -> None:
-        del self._network
+        super().close()
+        self.__dict__.pop("_network", None)

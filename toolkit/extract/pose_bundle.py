@@ -24,9 +24,9 @@ import zipfile
 from pathlib import Path
 
 from filelock import FileLock
-from platformdirs import user_cache_path
 
 from toolkit.errors import WeightsError
+from toolkit.extract.cache_folder import cache_folder
 from toolkit.extract.tflite_metadata import add_normalization
 
 WHEEL_PROJECT = "mediapipe==0.10.21"
@@ -78,12 +78,6 @@ def pose_landmarker_task() -> Path:
             "Set SIGN_TOOLKIT_CACHE to a folder that can be written and has 50 MB to spare"
         ) from error
     return task
-
-
-def cache_folder() -> Path:
-    """Where built networks are kept: SIGN_TOOLKIT_CACHE, or the user's cache folder on this system."""
-    chosen = os.environ.get("SIGN_TOOLKIT_CACHE")
-    return Path(chosen).expanduser() if chosen else user_cache_path("sign-toolkit", appauthor=False)
 
 
 def sha256_of(path: Path) -> str:

@@ -17,28 +17,51 @@ Fingerprint = dict[str, str | int | float]
 """All that decides the numbers an extractor gives: backend, network, weights hash, sizes."""
 
 
+AUTO = "auto"
+"""A device or precision still to be settled, see `toolkit.extract.devices`."""
+
+
+@dataclass(frozen=True)
+class PixelScale:
+    """What a network of the user's own expects of its pixels, where its file does not say so.
+
+    layout: "NCHW" or "NHWC"; a pixel p in 0..255 enters as (p / 255 - mean) / std, mean and std with one
+    number or one per channel, red first. An empty value is read from the file.
+    """
+
+    layout: str = ""
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+
+
 @dataclass(frozen=True)
 class ExtractorSpec:
     """Everything a worker process needs to build its extractor (picklable, so spawn-safe).
 
-    mode: "pose" or "features"; backend: "mediapipe", "onnx" or "torch";
-    landmarks: layout name for pose; embed_dim: D for features (1..1280);
-    device: "cpu" or "cuda"; model_asset: the user's own network file; threads: intra-op threads;
+    mode: "pose" or "features"; backend: "mediapipe", "onnx" or "torch", "" for the usual one;
+    landmarks: layout name for pose; embed_dim: D for features, None for the usual one;
+    device: "cpu", "cuda" or "auto"; model_asset: the user's own network file; threads: intra-op threads;
     of the onnx pose backend only: network, "full" or "lite"; per_frame: look for the person anew in every
     frame; refine_kernel: side of the heatmap window that landmarks are refined in, 7 as MediaPipe 1.x, 9 as
-    0.10.21.
+    0.10.21;
+    of mode features only: precision, "fp32", "int8" or "auto"; image_size: side of the network's input in
+    pixels, None for the usual one; crop: "none" or "person"; pixels: of the user's own network.
     """
 
     mode: str
     backend: str
     landmarks: str = "body"
-    embed_dim: int = 128
+    embed_dim: int | None = None
     device: str = "cpu"
     model_asset: Path | None = None
     threads: int = 1
     network: str = "full"
     per_frame: bool = False
     refine_kernel: int = 7
+    precision: str = "fp32"
+    image_size: int | None = None
+    crop: str = "none"
+    pixels: PixelScale = PixelScale()
 
 
 class Extraction(NamedTuple):

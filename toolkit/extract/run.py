@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from toolkit.clips import ClipIndex
+from toolkit.extract.devices import settle
 from toolkit.extract.protocol import ExtractorSpec
 from toolkit.extract.workers import WorkerPool
 from toolkit.store import StoreSpec, StoreWriter
@@ -70,7 +71,8 @@ def extract(index: ClipIndex, plan: Plan, progress: Progress | None = None) -> R
     """
     taken, left_out, missing = len(index.clips), len(index.left_out), len(index.missing)
     report = Report(taken + left_out + missing, taken + left_out, left_out, missing)
-    with WorkerPool(plan.extractor, plan.num_frames, plan.workers, plan.clip_timeout_s) as pool:
+    extractor = settle(plan.extractor).spec  # once, here: all workers do the same
+    with WorkerPool(extractor, plan.num_frames, plan.workers, plan.clip_timeout_s) as pool:
         shape, layout, fingerprint = pool.described
         spec = StoreSpec(plan.extractor.mode, shape, plan.num_frames, layout, fingerprint, plan.dtype)
         with StoreWriter(plan.output_dir, spec) as store:

@@ -6,6 +6,7 @@ and compared with it. This module knows no network and no ONNX graph.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,8 @@ from numpy.typing import NDArray
 
 from toolkit.errors import InputError, ModelFileError, VideoReadError
 from toolkit.extract import Extractor, ExtractorSpec, make_extractor
+from toolkit.extract.cnn_projection import OWN_NETWORK, trained_cnn
+from toolkit.extract.devices import settle
 from toolkit.metadata import ModelMetadata
 from toolkit.weights import weights_from
 
@@ -137,10 +140,19 @@ class ClipReader:
     def _ready_extractor(self) -> Extractor:
         if self._extractor is not None:
             return self._extractor
+        if self._metadata.extractor.get("network") == OWN_NETWORK and self._spec.model_asset is None:
+            raise ModelFileError(
+                "the model was trained on what a network of the user's own gives: name that file "
+                "(model_asset, on the command line --model_asset)"
+            )
         with weights_from(self._weights_dir):
-            extractor = make_extractor(self._spec)
+            spec, notes = settle(self._spec)
+            for note in notes:
+                warnings.warn(note, RuntimeWarning, stacklevel=2)
+            extractor = make_extractor(spec)
         try:
-            self.check_extractor(extractor.fingerprint)
+            if spec.precision == self._spec.precision:  # else fp32 stands in for int8, which approximates it
+                self.check_extractor(extractor.fingerprint)
             if extractor.item_shape != self._metadata.item_shape:
                 raise ModelFileError(
                     f"the extractor gives {extractor.item_shape} per frame, the model takes "
@@ -165,7 +177,7 @@ def trained_extractor(
         threads=threads,
     )
     if metadata.mode == "features":
-        return replace(spec, embed_dim=metadata.item_shape[0])
+        return trained_cnn(trained, spec, metadata.item_shape[0])
     spec = replace(spec, landmarks=metadata.layout)
     if spec.backend != "onnx" or trained.get("backend") != "onnx":
         return spec
