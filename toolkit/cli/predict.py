@@ -8,10 +8,13 @@ examples:
   toolkit predict model.onnx clip.mp4
   toolkit predict model.onnx recordings/ --top 3
   toolkit predict model.onnx clip.mp4 --json
+  toolkit predict model.onnx recordings/ --csv > answers.csv
 
 --json prints as the last line {"source", "gloss", "score", "top": [[gloss, score], ...]} for one file, and
 {"predictions": [such objects], "failed": {source: reason}} for several sources or a folder. A single file
-that cannot be read gives {"source", "error"}.
+that cannot be read gives {"source", "error"}. --csv prints source, gloss, score, gloss2, score2, ... and error.
+--timing adds load_ms (the extractor's networks, for the first video), decode_ms, extract_ms (poses or features)
+and model_ms, by the clock; in --json as "timing".
 exit status: 0 all recognised; 1 some sources could not be read; 2 wrong flags or model.
 """
 
@@ -29,7 +32,7 @@ if TYPE_CHECKING:
 
 SUMMARY = "recognise the sign in video clips with an exported model"
 ARRAY_SUFFIX = ".npy"
-WIDEST = 1000  # columns of a table that is not shown on a terminal
+TIMES = ("load_ms", "decode_ms", "extract_ms", "model_ms")
 
 
 def add_flags(parser: Parser) -> None:
@@ -52,6 +55,11 @@ def add_flags(parser: Parser) -> None:
         action="store_true",
         help="accept an extractor that is not exactly the one the model was trained on",
     )
+    parser.flag(
+        "weights_dir", type=Path, metavar="DIR", help="take the pose or CNN networks from this folder"
+    )
+    parser.flag("timing", action="store_true", help="also say what loading, decoding, ... took, in ms")
+    parser.flag("csv", action="store_true", help="print comma-separated values instead of a table")
     parser.json_flag()
 
 
@@ -61,13 +69,16 @@ def run(args: argparse.Namespace) -> int:
     from toolkit.errors import ConfigError, InputError, VideoReadError
     from toolkit.recognizer import Recognizer
 
+    if args.csv and args.json:
+        raise ConfigError("--csv and --json are both given; choose one of them")
     if args.top < 1 or args.threads < 1:
         raise ConfigError(f"--top is {args.top} and --threads is {args.threads}; give numbers from 1")
     files = _expand(args.sources)
     predictions: dict[Path, Prediction] = {}
     failed: dict[Path, str] = {}
+    timings: dict[Path, dict[str, float]] = {}
     with Recognizer.load(
-        args.model, args.threads, args.backend, args.model_asset, args.override
+        args.model, args.threads, args.backend, args.model_asset, args.override, args.weights_dir
     ) as recognizer:
         for number, file in enumerate(files, start=1):
             try:
@@ -75,17 +86,22 @@ def run(args: argparse.Namespace) -> int:
                     predictions[file] = recognizer.predict(_read_array(file), args.top)
                 else:
                     predictions[file] = recognizer.predict(file, args.top, args.frame_start, args.frame_end)
+                if args.timing:
+                    timings[file] = recognizer.timing
             except (VideoReadError, InputError) as error:
                 failed[file] = str(error)
                 print(f"toolkit predict: {error}", file=sys.stderr)
             if number % 25 == 0 and number < len(files):
                 print(f"{number} of {len(files)} done", file=sys.stderr)
-    _print_table(predictions)
+    if args.csv:
+        _print_csv(predictions, failed, timings)
+    else:
+        _print_table(predictions, timings)
     if failed:
         print(f"{len(failed)} of {len(files)} sources could not be read.", file=sys.stderr)
     if args.json:
         single = len(args.sources) == 1 and not args.sources[0].is_dir()
-        print(json.dumps(_report(predictions, failed, single), ensure_ascii=False))
+        print(json.dumps(_report(predictions, failed, timings, single), ensure_ascii=False))
     return 1 if failed else 0
 
 
@@ -121,35 +137,48 @@ def _read_array(file: Path) -> Any:
         ) from error
 
 
-def _print_table(predictions: dict[Path, Prediction]) -> None:
+def _print_table(predictions: dict[Path, Prediction], timings: dict[Path, dict[str, float]]) -> None:
+    from toolkit.cli.plain_table import table_lines
+
     if not predictions:
         return
-    try:
-        from rich.console import Console
-        from rich.table import Table
-        from rich.text import Text
-    except ImportError:  # in a bundle (export/bundle.py), which does without
-        for source, prediction in predictions.items():
-            answers = ", ".join(f"{gloss} {score:.2f}" for gloss, score in prediction.top)
-            print(f"{source}: {answers}")
-        return
-    table = Table()
-    for heading in ("source", "gloss", "score", "next best"):
-        table.add_column(heading, justify="right" if heading == "score" else "left", overflow="fold")
+    times = [name for name in TIMES if timings]
+    headings = ["source", "gloss", "score", *(name.replace("_", " ") for name in times), "next best"]
+    rows = []
     for source, prediction in predictions.items():
         others = ", ".join(f"{gloss} {score:.2f}" for gloss, score in prediction.top[1:])
-        table.add_row(Text(str(source)), Text(prediction.gloss), f"{prediction.score:.2f}", Text(others))
-    console = Console()
-    if not console.is_terminal:  # no width to keep to, and a file name cut into lines helps nobody
-        console.width = max(
-            console.width, console.measure(table, options=console.options.update(width=WIDEST)).maximum
-        )
-    console.print(table)
+        spent = [f"{timings[source][name]:.1f}" for name in times]
+        rows.append([str(source), prediction.gloss, f"{prediction.score:.2f}", *spent, others])
+    print(*table_lines(headings, rows, frozenset(headings[2:-1])), sep="\n")
 
 
-def _report(predictions: dict[Path, Prediction], failed: dict[Path, str], single: bool) -> dict[str, Any]:
+def _print_csv(
+    predictions: dict[Path, Prediction], failed: dict[Path, str], timings: dict[Path, dict[str, float]]
+) -> None:
+    import csv
+
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    times = [name for name in TIMES if timings]
+    most = max((len(prediction.top) for prediction in predictions.values()), default=1)
+    places = [f"{what}{place}" for place in range(2, most + 1) for what in ("gloss", "score")]
+    writer.writerow(["source", "gloss", "score", *places, *times, "error"])
+    for source, prediction in predictions.items():
+        answers = [cell for gloss, score in prediction.top for cell in (gloss, f"{score:.6f}")]
+        spent = [f"{timings[source][name]:.2f}" for name in times]
+        writer.writerow([source, *answers, *spent, ""])
+    for source, reason in failed.items():
+        writer.writerow([source, *[""] * (2 * most + len(times)), reason])
+
+
+def _report(
+    predictions: dict[Path, Prediction],
+    failed: dict[Path, str],
+    timings: dict[Path, dict[str, float]],
+    single: bool,
+) -> dict[str, Any]:
     objects: list[dict[str, Any]] = [
         {"source": str(source), "gloss": found.gloss, "score": found.score, "top": found.top}
+        | ({"timing": {name: round(spent, 3) for name, spent in timings[source].items()}} if timings else {})
         for source, found in predictions.items()
     ]
     if not single:

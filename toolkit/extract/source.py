@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,8 @@ class ClipReader:
         self._override = override
         self._weights_dir = weights_dir
         self._extractor: Extractor | None = None
+        self.timing = dict.fromkeys(("load_ms", "decode_ms", "extract_ms"), 0.0)
+        """What the last `read` took, by the clock."""
 
     def read(self, source: Source, frame_start: int = 1, frame_end: int = -1) -> NDArray[Any]:
         """The clip (T, *item_shape); of a video or of frames, T is the trained number of frames.
@@ -55,6 +58,7 @@ class ClipReader:
             VideoReadError: the video gives no frames, or nobody was found in them.
             ModelFileError: the extractor is not the one the model was trained on.
         """
+        self.timing = dict.fromkeys(self.timing, 0.0)
         if not isinstance(source, np.ndarray):
             return self._from_video(Path(source), frame_start, frame_end)
         if (frame_start, frame_end) != (1, -1):
@@ -108,7 +112,10 @@ class ClipReader:
     def _from_video(self, path: Path, frame_start: int, frame_end: int) -> NDArray[Any]:
         from toolkit.video import sample_frames  # av and cv2: only when a video is read
 
-        frames = sample_frames(path, self._metadata.num_frames, frame_start, frame_end, self._frame_size())
+        size = self._frame_size()
+        began = perf_counter()
+        frames = sample_frames(path, self._metadata.num_frames, frame_start, frame_end, size)
+        self.timing["decode_ms"] = 1000 * (perf_counter() - began)
         return self._extract(frames, str(path))
 
     def _from_frames(self, frames: NDArray[np.uint8]) -> NDArray[Any]:
@@ -120,15 +127,30 @@ class ClipReader:
         return self._extract((_resized(frames[index], size) for index in chosen), "the given frames")
 
     def _extract(self, frames: Iterable[NDArray[np.uint8]], name: str) -> NDArray[Any]:
+        began, decoded = perf_counter(), self.timing["decode_ms"]
+        frames = self._clocked(frames)
         if self._metadata.mode == "video":
             return np.stack(list(frames))
         values = self._ready_extractor().extract(frames).values
+        converting = self.timing["decode_ms"] - decoded
+        self.timing["extract_ms"] = 1000 * (perf_counter() - began) - converting
         if np.isnan(values).all():
             raise VideoReadError(
                 f"{name}: nobody was found in any of the {self._metadata.num_frames} frames looked at. "
                 "Give a clip in which the signer's head, arms and hands are in the picture."
             )
         return values
+
+    def _clocked(self, frames: Iterable[NDArray[np.uint8]]) -> Iterator[NDArray[np.uint8]]:
+        """The frames; the time that getting them takes is added to that of decoding."""
+        waiting = iter(frames)
+        while True:
+            began = perf_counter()
+            frame = next(waiting, None)
+            self.timing["decode_ms"] += 1000 * (perf_counter() - began)
+            if frame is None:
+                return
+            yield frame
 
     def _frame_size(self) -> tuple[int, int] | None:
         """(width, height) that frames are brought to; None keeps them as they are."""
@@ -149,6 +171,7 @@ class ClipReader:
             spec, notes = settle(self._spec)
             for note in notes:
                 warnings.warn(note, RuntimeWarning, stacklevel=2)
+            began = perf_counter()
             extractor = make_extractor(spec)
         try:
             if spec.precision == self._spec.precision:  # else fp32 stands in for int8, which approximates it
@@ -162,6 +185,7 @@ class ClipReader:
             extractor.close()
             raise
         self._extractor = extractor
+        self.timing["load_ms"] = 1000 * (perf_counter() - began)
         return extractor
 
 
