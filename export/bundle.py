@@ -35,7 +35,7 @@ PROGRAM, MODEL = "recognize.py", "model.onnx"
 IMPORTED = {"numpy", "onnxruntime", "cv2", "av"}
 """What the packages of requirements.txt are called in Python."""
 REPLACED = {"rich", "platformdirs"}
-"""Imported where they are there; toolkit/cli/predict.py and toolkit/extract/cache_folder.py do without."""
+"""Imported where they are there; toolkit/cli and toolkit/extract/cache_folder.py do without."""
 _ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # the oldest one that a .zip can hold
 
 
