@@ -7,7 +7,8 @@ pytest.importorskip("torch", reason="training needs the train extra")
 import torch
 
 from toolkit.landmarks import get_layout
-from toolkit.train.augment import crop_and_warp, make_augmentation, mirror_landmarks
+from toolkit.train.augment import crop_and_warp, make_augmentation
+from toolkit.train.mirror import mirror_landmarks
 from toolkit.train.settings import AugmentationSettings
 
 OFF = {

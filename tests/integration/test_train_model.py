@@ -9,8 +9,8 @@ import torch
 
 from toolkit.errors import ConfigError
 from toolkit.landmarks import LAYOUTS, get_layout
-from toolkit.train.augment import mirror_landmarks
 from toolkit.train.landmark_features import FEATURES, PIECES, describe
+from toolkit.train.mirror import mirror_landmarks
 from toolkit.train.model import ModelSpec, SignClassifier
 from toolkit.train.placement import fill_and_resample
 from toolkit.train.settings import FeatureSettings
@@ -159,3 +159,20 @@ def test_specs_that_cannot_be_built_are_refused(changes, words):
     with pytest.raises(ConfigError) as caught:
         spec(**changes)
     assert all(word in str(caught.value) for word in words)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_both_ways_makes_a_clip_and_its_mirror_image_the_same(layout):
+    clips = torch.cat([person(layout, seed=seed) for seed in range(3)])
+    mirrored = mirror_landmarks(clips, get_layout(layout))
+    with torch.no_grad():
+        for both_ways in (False, True):
+            torch.manual_seed(0)
+            model = SignClassifier(spec("pose", layout, both_ways=both_ways)).eval()
+            alike = torch.allclose(model(clips), model(mirrored), atol=1e-4)
+            assert alike == both_ways
+        one_way = SignClassifier(spec("pose", layout)).eval()
+        one_way.load_state_dict(model.state_dict())
+        torch.testing.assert_close(
+            model(clips), (one_way(clips) + one_way(mirrored)) / 2, atol=1e-4, rtol=1e-4
+        )

@@ -12,7 +12,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from toolkit.landmarks import Layout, get_layout
+from toolkit.landmarks import get_layout
+from toolkit.train.mirror import mirror_landmarks
 from toolkit.train.settings import AugmentationSettings
 
 ASPECT = (
@@ -132,12 +133,6 @@ AUGMENTATIONS: dict[str, type[PoseAugmentation] | type[FeatureAugmentation] | ty
 def make_augmentation(mode: str, settings: AugmentationSettings, layout: str) -> Augmentation | None:
     """The augmentation of a mode; None when it is switched off."""
     return AUGMENTATIONS[mode](settings, layout) if settings.enabled else None
-
-
-def mirror_landmarks(clips: Tensor, layout: Layout) -> Tensor:
-    """(..., K, 4) as a mirror shows it: x becomes 1 - x and every left point the right one."""
-    swapped = clips[..., list(layout.swap), :]
-    return torch.cat([1 - swapped[..., :1], swapped[..., 1:]], -1)
 
 
 def crop_and_warp(clips: Tensor, crop: float, warp: float) -> Tensor:

@@ -13,8 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from toolkit.errors import ConfigError
+from toolkit.landmarks import get_layout
 from toolkit.train.encoder import Dropout, EncoderLayer
 from toolkit.train.landmark_features import EXTRAS, FEATURES
+from toolkit.train.mirror import mirror_landmarks
 from toolkit.train.products import Linear
 from toolkit.train.stems import NORMALIZATIONS, STEMS, Standardize
 
@@ -26,7 +28,8 @@ class ModelSpec:
     mode: "pose", "features" or "video"; item_shape: one frame's shape: (K, 4), (D,) or (H, W, 3);
     layout: landmark layout for pose, "" otherwise; num_frames: the length that clips are resampled to;
     normalization: one of NORMALIZATIONS[mode]; "auto" becomes the mode's default; features: which of FEATURES
-    normalised landmarks are described by, () in the other modes.
+    normalised landmarks are described by, () in the other modes; both_ways: prediction is the average over the clip
+    and its mirror image, so that left- and right-handed signers are recognised alike (pose, "shoulders" only).
 
     Raises:
         ConfigError: a value is unknown or contradicts another.
@@ -44,6 +47,7 @@ class ModelSpec:
     dropout: float = 0.1
     normalization: str = "auto"
     features: tuple[str, ...] = FEATURES
+    both_ways: bool = False
 
     def __post_init__(self) -> None:
         if self.mode not in STEMS:
@@ -58,6 +62,7 @@ class ModelSpec:
             )
         if self.normalization != "shoulders":
             object.__setattr__(self, "features", ())
+            object.__setattr__(self, "both_ways", False)
         elif not set(self.features) - set(EXTRAS):
             raise ConfigError(
                 f"features are {', '.join(self.features) or 'all off'}: nothing is left to tell signs apart by. "
@@ -93,7 +98,11 @@ class SignClassifier(nn.Module):
         self.head = Linear(spec.embed_dim, spec.num_classes)
 
     def forward(self, clips: Tensor) -> Tensor:
-        return self.classify(self.stem(clips))
+        if not self.spec.both_ways:
+            return self.classify(self.stem(clips))
+        mirrored = mirror_landmarks(clips, get_layout(self.spec.layout))
+        logits = self.classify(self.stem(torch.cat([clips, mirrored])))
+        return logits.unflatten(0, (2, -1)).mean(0)
 
     def classify(self, embeddings: Tensor) -> Tensor:
         """(N, num_frames, embed_dim) out of the stem -> logits (N, num_classes)."""

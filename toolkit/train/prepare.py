@@ -94,6 +94,7 @@ def prepare(settings: Settings) -> Prepared:
         dropout=model.dropout,
         normalization=model.normalization,
         features=settings.features.on,
+        both_ways=model.both_ways,
     )
     facts = {
         "train_splits": list(splits),

@@ -38,7 +38,10 @@ class _Section(BaseModel):
 
 
 class ModelSettings(_Section):
-    """The network. Defaults are the guide's; normalization "auto" takes the mode's own (see train/model)."""
+    """The network. Defaults are the guide's; normalization "auto" takes the mode's own (see train/model).
+
+    both_ways: predict by the average over a pose clip and its mirror image; twice the network's time.
+    """
 
     embed_dim: Count = 128
     num_heads: Count = 4
@@ -47,6 +50,7 @@ class ModelSettings(_Section):
     dropout: Annotated[Number, Field(ge=0, lt=1)] = 0.1
     input_type: Mode | None = None
     normalization: Literal["auto", "shoulders", "standard", "none"] = "auto"
+    both_ways: bool = False
 
 
 class EfficiencySettings(_Section):
