@@ -43,7 +43,7 @@ def int8_is_sound(model: Path, cache: Path | None = None) -> tuple[bool, float]:
     """(sound, cosine): cosine is the smallest one over the sample images, -1..1; sound: it is >= MIN_COSINE.
 
     model: an int8 file that export/quantize.py wrote. The first call on a machine embeds the samples (about
-    0.3 s); later ones read the answer from `cache` (default: the user's cache folder), where it is kept per
+    0.1 s); later ones read the answer from `cache` (default: the user's cache folder), where it is kept per
     processor model, onnxruntime release and file. A cache that cannot be read or written costs the time again
     and nothing else. Safe to call from many processes at once.
 
