@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 import onnxruntime as ort
@@ -20,9 +22,9 @@ def make_session(
     """Open an ONNX model.
 
     model: a file or the bytes of one; threads: intra-op threads (one by default: clips run in parallel
-    processes, and a spinning second thread costs more than it gives on two cores); arena: let onnxruntime keep
-    the memory of one run for the next, good where all runs have the same size, since it is never given back;
-    device: a key of PROVIDERS.
+    processes, and a spinning second thread costs more than it gives on two cores); arena: keep the memory of one
+    run for the next, also of another session with an arena, good where runs have the same sizes, since it is
+    never given back; device: a key of PROVIDERS.
 
     Raises:
         ModelFileError: the file is missing or onnxruntime refuses it.
@@ -33,6 +35,10 @@ def make_session(
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     options.enable_cpu_mem_arena = arena
+    if arena:
+        _share_arena()
+        options.add_session_config_entry("session.use_env_allocators", "1")
+        options.enable_mem_pattern = False  # it would take a second block, as large as the first run's
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     source = model if isinstance(model, bytes) else str(model)
     # TF32 would round inputs to 10 bits: a GPU has to give the CPU's numbers
@@ -52,6 +58,17 @@ def make_session(
         )
     _give_back_memory()
     return session
+
+
+@cache
+def _share_arena() -> None:
+    """One arena for all sessions of this process, which run one after the other: 20 MB less for five networks.
+
+    It grows by what is asked for, not to the next power of two (arena_extend_strategy 1).
+    """
+    memory = ort.OrtMemoryInfo("Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT)
+    with suppress(RuntimeError):  # the program around this one has registered its own, which will do
+        ort.create_and_register_allocator(memory, ort.OrtArenaCfg({"arena_extend_strategy": 1}))
 
 
 def _give_back_memory() -> None:

@@ -119,3 +119,24 @@ def test_a_region_far_outside_shows_the_border() -> None:
     far = Region(1e6, -1e6, 5e4, 0.3)
     tensor = Cropper(16, 0.0, 255.0, cv2.BORDER_REPLICATE).cut(picture(), far)
     assert np.allclose(tensor[0, :, 0, 0], picture()[0, -1])
+
+
+@pytest.mark.parametrize("shape", [(400, 600), (800, 1000), (3, 2), (1, 1)])
+@pytest.mark.parametrize(
+    "region", [TURNED, Region(-40.0, 390.0, 250.0, -2.0), Region(300.0, 200.0, 2500.0, 0.1)]
+)
+def test_places_beyond_the_edge_see_what_remap_sees_there(shape: tuple[int, int], region: Region) -> None:
+    """Small images are copied with a wider edge, large ones (MOST_COPIED) are not; neither changes a pixel."""
+    image = picture(max(8, shape[0]), max(8, shape[1]))[: shape[0], : shape[1]]
+    columns, rows = np.meshgrid(np.arange(48) / 48, np.arange(48) / 48)
+    across, down, g, h = placement(region.corners())
+    ratio = 32 / (g * columns + 1 + h * rows)
+    x = np.rint((across[0] * columns + across[2] + across[1] * rows) * ratio).astype(np.int64)
+    y = np.rint((down[0] * columns + down[2] + down[1] * rows) * ratio).astype(np.int64)
+    whole = np.stack([x >> 5, y >> 5], axis=-1).astype(np.int16)
+    fraction = ((x & 31) | ((y & 31) << 5)).astype(np.uint16)
+    expected = cv2.remap(
+        np.ascontiguousarray(image), whole, fraction, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    tensor = Cropper(48, 0.0, 255.0, cv2.BORDER_REPLICATE).cut(image, region)
+    assert np.array_equal(tensor[0].transpose(1, 2, 0), expected)

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 STEPS = 32  # OpenCV's fixed-point maps count in 1/32 pixel (INTER_TAB_SIZE)
 STEPS_BITS = 5
 FARTHEST = 32767 * STEPS  # their whole pixels are int16
+MOST_COPIED = 500_000  # pixels; copying many more takes as long as remap does at the edges
 
 
 class Region(NamedTuple):
@@ -108,8 +109,12 @@ def placement(corners: list[tuple[float, float]]) -> tuple[Coefficients, Coeffic
 class Cropper:
     """Cuts regions out of images as the (1, 3, side, side) float32 input of one network.
 
-    All memory is allocated once: the array that `cut` returns is overwritten by its next call. The map of
-    source positions is kept for as long as the region stays the same, as it does within a clip.
+    The array that `cut` returns is overwritten by its next call. The map of source positions is kept for as long
+    as region and size of the image stay the same, as they do within a clip.
+
+    cv2.remap takes three times as long for a place beyond the last pixels as for one inside. So with
+    BORDER_REPLICATE places are moved to the edge, where they see the same, and the part of the image that is
+    needed is copied with one more row and column.
     """
 
     def __init__(self, side: int, low: float, high: float, border: int) -> None:
@@ -119,53 +124,102 @@ class Cropper:
         self._scale = np.float32((high - low) / 255)
         # With an offset, what a byte becomes is rounded once, as by the fused multiply-add of cv::Mat::convertTo.
         self._levels = None if low == 0 else (np.arange(256) * float(self._scale) + low).astype(np.float32)
-        self._region: Region | None = None
+        self._aimed: tuple[Region, int, int] | None = None  # and the image's height and width
+        self._part = _Part(slice(None), slice(None), False)
+        self._edged = np.empty((0, 0, 3), np.uint8)
         self._grid = np.arange(side) / side
         self._exact = np.empty((side, side), np.float64)
         self._ratio = np.empty((side, side), np.float64)
-        self._steps = np.empty((2, side, side), np.int32)  # source x and y in 1/32 pixel
+        self._steps = np.empty((3, side, side), np.int32)  # source x and y in 1/32 pixel, and room
         self._whole = np.empty((side, side, 2), np.int16)
         self._fraction = np.empty((side, side), np.uint16)
         self._image = np.empty((side, side, 3), np.uint8)
         self._planes = np.empty((3, side, side), np.uint8)
-        self._tensor = np.empty((1, 3, side, side), np.float32)
+        self.tensor = np.empty((1, 3, side, side), np.float32)
+        """What `cut` writes to."""
 
     def cut(self, image: NDArray[np.uint8], region: Region) -> NDArray[np.float32]:
         """image: (H, W, 3) uint8 RGB. Valid until the next call."""
-        if region != self._region:
-            self._aim(region)
+        aimed = (region, *image.shape[:2])
+        if aimed != self._aimed:
+            self._aim(*aimed)
+            self._aimed = aimed
+        source = image[self._part.rows, self._part.columns]
+        if self._part.is_edged:
+            source = self._with_edge(source)
         cv2.remap(
-            image, self._whole, self._fraction, cv2.INTER_LINEAR, dst=self._image, borderMode=self._border
+            source, self._whole, self._fraction, cv2.INTER_LINEAR, dst=self._image, borderMode=self._border
         )
         cv2.split(self._image, list(self._planes))
         if self._levels is None:
-            np.copyto(self._tensor[0], self._planes)
-            np.multiply(self._tensor, self._scale, out=self._tensor)
+            np.copyto(self.tensor[0], self._planes)
+            np.multiply(self.tensor, self._scale, out=self.tensor)
         else:
-            for plane, levels in zip(self._planes, self._tensor[0], strict=True):
+            for plane, levels in zip(self._planes, self.tensor[0], strict=True):
                 cv2.LUT(plane, self._levels, dst=levels)
-        return self._tensor
+        return self.tensor
 
-    def _aim(self, region: Region) -> None:
+    def _with_edge(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The same with its last row and column once more."""
+        height, width = image.shape[:2]
+        if self._edged.shape != (height + 1, width + 1, 3):
+            self._edged = np.empty((height + 1, width + 1, 3), np.uint8)
+        self._edged[:height, :width] = image
+        self._edged[height, :width] = image[-1]
+        self._edged[:, width] = self._edged[:, width - 1]
+        return self._edged
+
+    def _aim(self, region: Region, height: int, width: int) -> None:
         """Compute where in the image every pixel of the crop lies."""
         corners = region.corners()
-        is_far = max(abs(place) for corner in corners for place in corner) * STEPS > FARTHEST
         across, down, g, h = placement(corners)
         np.add(g * self._grid + 1, (h * self._grid)[:, np.newaxis], out=self._ratio)
         np.divide(STEPS, self._ratio, out=self._ratio)
-        for steps, (along_row, along_column, origin) in zip(self._steps, (across, down), strict=True):
+        replicated = self._border == cv2.BORDER_REPLICATE
+        x, y, room = self._steps
+        placed = ((x, across, width - 1), (y, down, height - 1))
+        for steps, (along_row, along_column, origin), last in placed:
             row, column = along_row * self._grid + origin, along_column * self._grid
             np.add(row, column[:, np.newaxis], out=self._exact)
             np.multiply(self._exact, self._ratio, out=self._exact)
             np.rint(self._exact, out=self._exact)
-            if is_far:
-                np.clip(self._exact, -FARTHEST, FARTHEST, out=self._exact)
+            low, high = (0, last * STEPS) if replicated else (-FARTHEST, FARTHEST)
+            np.clip(self._exact, low, high, out=self._exact)
             np.copyto(steps, self._exact, casting="unsafe")
-        x, y = self._steps
-        np.right_shift(x, STEPS_BITS, out=self._whole[..., 0], casting="unsafe")
-        np.right_shift(y, STEPS_BITS, out=self._whole[..., 1], casting="unsafe")
+        if replicated:
+            self._part = _Part.holding(x, y, height, width)
+            x -= self._part.columns.start * STEPS
+            y -= self._part.rows.start * STEPS
+        # whole pixels: x and y, an int16 each, in one number; fractions: both in another
+        pairs = self._whole.view(np.int32)[..., 0]
+        np.right_shift(y, STEPS_BITS, out=pairs)
+        np.left_shift(pairs, 16, out=pairs)
+        np.right_shift(x, STEPS_BITS, out=room)
+        np.bitwise_and(room, 0xFFFF, out=room)
+        np.bitwise_or(pairs, room, out=pairs)
         np.bitwise_and(x, STEPS - 1, out=x)
         np.bitwise_and(y, STEPS - 1, out=y)
         np.left_shift(y, STEPS_BITS, out=y)
         np.bitwise_or(x, y, out=self._fraction, casting="unsafe")
-        self._region = region
+
+
+class _Part(NamedTuple):
+    """Rows and columns of an image, and whether the last of them have to be there twice."""
+
+    rows: slice
+    columns: slice
+    is_edged: bool
+
+    @classmethod
+    def holding(cls, x: NDArray[np.int32], y: NDArray[np.int32], height: int, width: int) -> _Part:
+        """What sampling at these places needs, in 1/32 pixel and inside of an image of that size."""
+        # a turned square reaches farthest at its corners
+        at_corners = x[:: len(x) - 1, :: len(x) - 1], y[:: len(y) - 1, :: len(y) - 1]
+        (left, top), (right, bottom) = (
+            [int(pick(places)) >> STEPS_BITS for places in at_corners] for pick in (np.min, np.max)
+        )
+        part = cls(slice(top, bottom + 2), slice(left, right + 2), False)
+        if right < width - 1 and bottom < height - 1:
+            return part
+        pixels = (min(bottom + 2, height) - top) * (min(right + 2, width) - left)
+        return part._replace(is_edged=pixels <= MOST_COPIED)
