@@ -41,6 +41,15 @@ def main() -> None:
         assert json.loads(done.stdout.splitlines()[-1])["gloss"] == "red"
         print("predict: ok")
 
+        bundle = Path(folder) / "bundle"
+        done = toolkit_command("export", str(TESTS / "data" / "tiny_video.onnx"), "--bundle", str(bundle))
+        assert done.returncode == 0, done.stderr
+        program = [sys.executable, "-I", str(bundle / "recognize.py"), str(clip), "--json"]
+        alone = subprocess.run(program, capture_output=True, text=True, check=False)
+        assert alone.returncode == 0, alone.stderr
+        assert json.loads(alone.stdout.splitlines()[-1])["gloss"] == "red"
+        print("export --bundle, and what it made: ok")
+
         write_video(Path(folder) / "recordings" / "book" / "a.mp4", numbered_frames(20))
         flags = ["--index", f"{folder}/recordings", "--output_dir"]
         for mode in (["features"], ["pose", "--landmarks", "body_hands"]):
@@ -54,6 +63,13 @@ def main() -> None:
         done = toolkit_command("extract", "--backend", "mediapipe", *flags, f"{folder}/others")
         assert done.returncode == 2 and 'pip install "sign-toolkit[mediapipe]"' in done.stderr, done.stderr
         print("a missing extra is named: ok")
+
+    done = toolkit_command("doctor", "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    findings = {finding["name"]: finding for finding in json.loads(done.stdout.splitlines()[-1])["findings"]}
+    assert findings["pose_detector.onnx"]["ok"] and findings["onnxruntime"]["ok"]
+    assert findings["extra train"]["cure"] == 'pip install "sign-toolkit[train]"'
+    print("doctor: ok")
 
     done = toolkit_command("--help")
     assert done.returncode == 0 and "toolkit COMMAND --help" in done.stdout
