@@ -13,6 +13,9 @@ from toolkit.extract.cnn_projection import ProjectedCnn
 from toolkit.extract.protocol import Extractor, ExtractorSpec
 from toolkit.session import make_session
 
+INT8_BATCH = 2
+"""Frames at once in int8: 6 % less CPU time than one by one; four are no better, float32 gains nothing."""
+
 
 def onnx_cnn(spec: ExtractorSpec) -> Extractor:
     """The extractor for what `spec.model_asset` names: the user's own network, or without it the shipped one."""
@@ -26,7 +29,11 @@ class OnnxCnn(ProjectedCnn):
 
     def __init__(self, spec: ExtractorSpec) -> None:
         super().__init__(spec)
-        self._session = make_session(self.weights, spec.threads, device=spec.device)
+        if spec.precision == "int8":
+            self._batch = INT8_BATCH
+        # all runs have one size: what the arena keeps is less than malloc leaves behind, and malloc at times gives
+        # pages back after each operator and fetches them again, which cost a third of the CPU time
+        self._session = make_session(self.weights, spec.threads, arena=True, device=spec.device)
 
     def pooled(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         embeddings: NDArray[np.float32] = self._session.run(["embeddings"], {"frames": images})[0]
