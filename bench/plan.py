@@ -17,8 +17,8 @@ MODES = ("pose", "features", "video")
 class Row:
     """One line of the result: a stage of the pipeline in one mode with one backend.
 
-    stage: a key of bench.rows.STAGES; backend: "onnx", "torch", ..., for poses with the network or layout that
-    differs from the usual one behind it; default: what a user gets without choosing a backend;
+    stage: a key of bench.rows.STAGES; backend: "onnx", "torch", ..., with the network, layout or precision
+    behind it where there are several; default: what a user gets without choosing a backend;
     once: too slow, and too steady, to be repeated; quick: part of --quick.
     """
 
@@ -42,7 +42,8 @@ ROWS = (
     Row("extract", "pose", "onnx lite", default=False, quick=False),
     Row("extract", "pose", "onnx body_hands", default=False, quick=False),
     Row("extract", "pose", "mediapipe", default=False, quick=False),
-    Row("extract", "features", "onnx"),
+    Row("extract", "features", "onnx int8"),
+    Row("extract", "features", "onnx fp32", default=False, quick=False),
     Row("extract", "features", "torch", default=False, quick=False),
     Row("extract", "video", "decode only"),
     *(Row("hold", mode) for mode in MODES),
@@ -117,7 +118,12 @@ class Job:
         return cls(Row(**raw["row"]), Options(**options), clips, Path(raw["work_dir"]), **made)
 
 
-VARIANTS: dict[str, dict[str, Any]] = {"lite": {"network": "lite"}, "body_hands": {"landmarks": "body_hands"}}
+VARIANTS: dict[str, dict[str, Any]] = {
+    "lite": {"network": "lite"},
+    "body_hands": {"landmarks": "body_hands"},
+    "int8": {"precision": "int8"},
+    "fp32": {"precision": "fp32"},
+}
 """Word behind a backend -> what it changes in the ExtractorSpec."""
 MADE = {"extract": "stores", "train": "runs", "export": "models"}
 """stage -> the field of Job in which later rows find what it made."""

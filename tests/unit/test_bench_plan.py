@@ -53,8 +53,9 @@ def test_modes_choose_rows_and_the_floor_is_always_there() -> None:
 def test_a_backend_is_compared_with_the_default_one_and_a_mode_with_pose() -> None:
     rows = choose_rows(Options())
     expected = {
-        "extract features (torch)": "extract features (onnx)",
-        "extract features (onnx)": "extract pose (onnx)",
+        "extract features (torch)": "extract features (onnx int8)",
+        "extract features (onnx fp32)": "extract features (onnx int8)",
+        "extract features (onnx int8)": "extract pose (onnx)",
         "extract pose (mediapipe)": "extract pose (onnx)",
         "extract pose (onnx body_hands)": "extract pose (onnx)",
         "train video": "train pose",

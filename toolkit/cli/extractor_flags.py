@@ -27,7 +27,7 @@ def add_extractor_flags(parser: Parser) -> None:
         "precision": "features: int8 takes half the time of fp32 (default: auto, int8 where it is sound)",
         "image_size": "features: side of the network's input in pixels: 224 (default), 160 or 128, faster and "
         "less exact",
-        "crop": "features: person cuts frames down to the signer's upper body (default: none; docs/features.md)",
+        "crop": "features: person cuts frames down to the signer (default: none; docs/features.md)",
         "model": "features: your own network, an .onnx file that turns a picture into a row of numbers",
         "model_mean": "its pixels p in 0..255 enter as (p / 255 - mean) / std: one number or three, red first",
         "model_std": "see --model_mean; both may stand in the file instead (docs/features.md)",

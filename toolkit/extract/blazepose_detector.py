@@ -24,9 +24,6 @@ GRIDS = ((8, 2), (16, 2), (32, 6))
 MIN_SCORE = 0.5  # min_score_thresh; MediaPipe's min_detection_confidence
 MIN_OVERLAP = 0.3  # min_suppression_threshold of the weighted non-maximum suppression
 REGION_SCALE = 1.25  # RectTransformationCalculator, scale_x and scale_y
-KEYPOINTS = {"body": slice(4, 8), "upper_body": slice(8, 12)}
-"""Part -> where its two key points stand among the 12 values of a box."""
-REGION_SCALES = {"body": REGION_SCALE, "upper_body": 1.5}  # upper_body: of MediaPipe's upper-body graph
 
 
 def anchor_centres() -> NDArray[np.float32]:
@@ -49,25 +46,17 @@ class PoseDetector:
 
     def find(self, image: NDArray[np.uint8]) -> Region | None:
         """image: (H, W, 3) uint8 RGB, of any size. The region is turned so that the person stands upright."""
-        return self._region(image, "body")
-
-    def find_upper_body(self, image: NDArray[np.uint8]) -> Region | None:
-        """As `find`, but around head, arms and chest."""
-        return self._region(image, "upper_body")
-
-    def _region(self, image: NDArray[np.uint8], part: str) -> Region | None:
         height, width = image.shape[:2]
         whole = Region(width / 2, height / 2, float(max(height, width)), 0.0)  # with bars beside a long side
         boxes, logits = self._session.run(["boxes", "scores"], {"image": self._cropper.cut(image, whole)})
-        keypoints = best_keypoints(boxes[0], logits[0], self._anchors, part)
-        return None if keypoints is None else region_around(keypoints, width, height, REGION_SCALES[part])
+        keypoints = best_keypoints(boxes[0], logits[0], self._anchors)
+        return None if keypoints is None else region_around(keypoints, width, height)
 
 
 def best_keypoints(
-    boxes: NDArray[np.float32], logits: NDArray[np.float32], anchors: NDArray[np.float32], part: str = "body"
+    boxes: NDArray[np.float32], logits: NDArray[np.float32], anchors: NDArray[np.float32]
 ) -> NDArray[np.float32] | None:
-    """The two points that place the region of a part: its middle (body: of the hips; upper_body: of the
-    shoulders), and a point on the circle around it.
+    """The two points that place the region: the middle of the hips, and a point on the circle around the body.
 
     boxes: (A, 12), box and four key points in input pixels relative to the anchors; logits: (A,);
     anchors: (A, 2). The detections that overlap the best one are averaged with their scores as weights
@@ -89,15 +78,13 @@ def best_keypoints(
     areas = size.prod(axis=1)
     same = common / (areas + areas[0] - common) > MIN_OVERLAP
     same[0] = True  # a box without area overlaps nothing, not even itself
-    points = found[same, KEYPOINTS[part]].reshape(-1, 2, 2) + origin[same, np.newaxis]
+    points = found[same, 4:8].reshape(-1, 2, 2) + origin[same, np.newaxis]
     weights = scores[same, np.newaxis, np.newaxis]
     mean: NDArray[np.float32] = np.cumsum(points * weights, axis=0)[-1] / np.cumsum(weights, axis=0)[-1]
     return mean
 
 
-def region_around(
-    keypoints: NDArray[np.float32], width: int, height: int, scale: float = REGION_SCALE
-) -> Region:
+def region_around(keypoints: NDArray[np.float32], width: int, height: int) -> Region:
     """keypoints: what `best_keypoints` gives; width, height: of the image in pixels.
 
     DetectionLetterboxRemovalCalculator, AlignmentPointsRectsCalculator, RectTransformationCalculator and
@@ -109,7 +96,7 @@ def region_around(
     centre, edge = (keypoints - bars) / (1 - 2 * bars) * sides
     right, down = edge - centre
     reach = 2 * np.sqrt(right * right + down * down)
-    extent = (reach / sides * sides).max() / sides * np.float32(scale) * sides
+    extent = (reach / sides * sides).max() / sides * np.float32(REGION_SCALE) * sides
     turn = float(np.float32(pi / 2) - np.float32(atan2(-down, right)))
     x, y = (float(place) for place in centre / sides * sides)
     return Region(x, y, float(extent.max()), float(np.float32(normalized_angle(turn))))

@@ -1,7 +1,8 @@
-"""Frames -> the square around the signer's upper body, so that a small signer fills the network's input.
+"""Frames -> the part that shows the signer, so that a signer who is small in the picture fills the network's input.
 
-The square is found once per clip, in the first frame that shows a person, and kept: a moving crop would look like
-a moving signer. This module knows the person detector, no CNN and no store.
+The part is found once per clip, in the first frame that shows a person, and kept: a moving crop would look like a
+moving signer. It is the square of the pose networks as far as the picture goes, so nothing black is added. This
+module knows the person detector, no CNN and no store.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from toolkit.errors import InputError
 from toolkit.extract.blazepose_detector import PoseDetector
 from toolkit.extract.regions import Region
 
-CROP_ID = "upper_body-1"
-"""Names how the square is found; changed with it."""
+CROP_ID = "person-1"
+"""Names how the part is found; changed with it."""
+SMALLEST = 16  # pixels: what is left of a square at the edge of the picture shows nobody
 
 
 class PersonCrop:
@@ -41,7 +43,7 @@ class PersonCrop:
             if frame.ndim != 3 or frame.shape[2] != 3 or 0 in frame.shape or frame.dtype != np.uint8:
                 raise InputError(f"a frame is {frame.shape} {frame.dtype}; give images (H, W, 3) uint8 RGB")
             if region is None:
-                region = self._detector.find_upper_body(frame)
+                region = self._detector.find(frame)
             image = frame if region is None else cut(frame, region)
             yield np.asarray(cv2.resize(image, self._size, interpolation=cv2.INTER_AREA), np.uint8)
 
@@ -51,16 +53,14 @@ class PersonCrop:
 
 
 def cut(image: NDArray[np.uint8], region: Region) -> NDArray[np.uint8]:
-    """The upright square at the region's place, (S, S, 3), black where it leaves the image (H, W, 3).
+    """The part of the image (H, W, 3) inside of the region, upright; the whole where hardly any of it is inside.
 
     The region's rotation is left out: signers sit and stand upright, and a tilt is part of the sign.
     """
-    side = max(1, round(region.size))
-    left, top = round(region.x - region.size / 2), round(region.y - region.size / 2)
     height, width = image.shape[:2]
-    square = np.zeros((side, side, 3), np.uint8)
-    x0, x1 = max(left, 0), min(left + side, width)
-    y0, y1 = max(top, 0), min(top + side, height)
-    if x0 < x1 and y0 < y1:
-        square[y0 - top : y1 - top, x0 - left : x1 - left] = image[y0:y1, x0:x1]
-    return square
+    half = region.size / 2
+    left, right = max(0, round(region.x - half)), min(width, round(region.x + half))
+    top, bottom = max(0, round(region.y - half)), min(height, round(region.y + half))
+    if right - left < SMALLEST or bottom - top < SMALLEST:
+        return image
+    return image[top:bottom, left:right]
