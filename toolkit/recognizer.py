@@ -145,6 +145,13 @@ class Recognizer:
         layout = get_layout(self.metadata.layout) if self.metadata.mode == "pose" else None
         return SignStream(self._scores, self.metadata.glosses, layout, needed, top)
 
+    def warm_up(self) -> None:
+        """Load the extractor's networks now, and not with the first video or frame.
+
+        Raises like `predict`.
+        """
+        self._reader.warm_up()
+
     def follow(self, frames: Iterable[NDArray[Any]]) -> Iterator[Seen]:
         """The model's values of each frame as soon as it comes; frames as for `stream`."""
         return follow(self._reader, self.metadata, frames)

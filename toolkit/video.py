@@ -9,7 +9,8 @@ contradicts those time stamps falls back to counting every decoded frame.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -69,6 +70,28 @@ def sample_frames(
     if picked is None:
         picked = _pick_by_count(path, num_frames, frame_start, frame_end)
     return _converted(picked, path, size)
+
+
+def timed_frames(path: Path) -> Iterator[tuple[float, Callable[[], NDArray[np.uint8]]]]:
+    """All frames that decode, in order: when each is shown, in seconds from the first, and what makes its image.
+
+    Calling it gives the image as `sample_frames` does; frames that are not asked for are not converted.
+
+    Raises:
+        VideoReadError: no such file, or not a video; from the call, a frame that cannot be converted.
+    """
+    with _opened(path) as (container, stream):
+        aspect, reformatter = _pixel_aspect(stream), VideoReformatter()
+        step, first, last = 1 / float(stream.average_rate or 25), None, 0.0
+        for number, frame in enumerate(_decoded(container, stream)):
+            shown = frame.time
+            if first is None:
+                first = shown
+            moment = number * step if shown is None or first is None else shown - first
+            last = (
+                max(last, moment) if number == 0 or moment > last else last + step
+            )  # stamps that do not rise
+            yield last, partial(_to_rgb, frame, reformatter, path, None, aspect)
 
 
 def count_frames(path: Path) -> int:

@@ -32,6 +32,7 @@ ROOMS: dict[str, tuple[int, set[str]]] = {
     "toolkit.extract.mediapipe_pose": (2, {"numpy", "cv2", "mediapipe"}),
     "toolkit.extract.cnn_torch": (2, {"numpy", "torch", "onnx"}),
     "toolkit.doctor": (2, {"cv2", "av", "onnxruntime"}),
+    "toolkit.live": (2, {"numpy", "cv2"}),
     "toolkit.stream": (2, {"numpy"}),
     "toolkit.recognizer": (2, {"numpy", "av", "cv2", "onnxruntime"}),
     "toolkit.demo": (2, {"numpy", "av", "cv2"}),

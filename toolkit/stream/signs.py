@@ -57,7 +57,7 @@ class SignStream:
         None where values are none; threshold: the score (0..1) that an answer needs."""
         self._classify = classify
         self._glosses = glosses
-        self._threshold = threshold
+        self.threshold = threshold
         self._top = top
         self._hands = None if layout is None else HandActivity(layout)
         self._picture = PictureActivity()
@@ -109,5 +109,5 @@ class SignStream:
         best = np.argsort(-mean, kind="stable")[: self._top]
         top = tuple((self._glosses[index], float(mean[index])) for index in best)
         gloss, score = top[0]
-        known = gloss if score >= self._threshold else None
+        known = gloss if score >= self.threshold else None
         return SignEvent(known, score, top, segment.moments[0], segment.moments[-1], final)
