@@ -86,6 +86,11 @@ class ClipReader:
         for frame in resized:
             yield extractor.extract([frame]).values[0]
 
+    def warm_up(self) -> None:
+        """Build the extractor now. Raises like `read`."""
+        if self._metadata.mode != "video":
+            self._ready_extractor()
+
     def check_extractor(self, fingerprint: Mapping[str, str | int | float]) -> None:
         """Refuse the output of another extractor than the one the model was trained on, unless overridden.
 
