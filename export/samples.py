@@ -51,7 +51,7 @@ def validation_clips(run_dir: Path, info: RunInfo, store: Path | None = None) ->
     """
     settings = load_settings(run_dir / "config.yaml")
     data = settings.data
-    signers = frozenset(data.val_signers)
+    signers = _val_signers(info)
     if not signers and data.val_split in data.train_splits:
         return None
     splits = [*data.train_splits, data.val_split] if signers else [data.val_split]
@@ -74,7 +74,7 @@ def validation_clips(run_dir: Path, info: RunInfo, store: Path | None = None) ->
 
 def _stored(path: Path, settings: Settings, info: RunInfo) -> Iterator[NDArray[Any]]:
     store = _opened(path, info)
-    chosen = _validated([record for record in store.records if record.gloss in info.glosses], settings)
+    chosen = _validated([record for record in store.records if record.gloss in info.glosses], settings, info)
     ids = [record.id for record in _spread(chosen, MAX_CLIPS)]
     return (store.load(ids[start : start + BATCH]) for start in range(0, len(ids), BATCH))
 
@@ -97,7 +97,7 @@ def _opened(path: Path, info: RunInfo) -> FeatureStore:
 
 
 def _videos(settings: Settings, info: RunInfo) -> Iterator[NDArray[Any]]:
-    chosen = _validated([clip for clip in _indexed(settings) if clip.gloss in info.glosses], settings)
+    chosen = _validated([clip for clip in _indexed(settings) if clip.gloss in info.glosses], settings, info)
     clips = VideoClips(_spread(chosen, MAX_VIDEOS), info.spec.num_frames, info.glosses)
     starts = range(0, len(clips), VIDEO_BATCH)
     return (clips.batch(range(start, min(start + VIDEO_BATCH, len(clips)))) for start in starts)
@@ -113,9 +113,20 @@ def _indexed(settings: Settings) -> Sequence[Clip]:
     return read_wlasl(Path(data.json_path), Path(data.video_dir), class_list, subset=subset).clips
 
 
-def _validated(items: Sequence[Any], settings: Settings) -> Sequence[Any]:
-    """Those of the validation split, or of the training splits when there is none."""
-    for splits in ([settings.data.val_split], settings.data.train_splits):
+def _val_signers(info: RunInfo) -> frozenset[str]:
+    """The signers that the run was validated on and not trained on, named or drawn; none for a split by index."""
+    return frozenset(info.training.get("val_signers", ()))
+
+
+def _validated(items: Sequence[Any], settings: Settings, info: RunInfo) -> Sequence[Any]:
+    """Those the run was validated on: of the held-out signers, or of the validation split; or of the training
+    splits when there are none."""
+    data, signers = settings.data, _val_signers(info)
+    every = (*data.train_splits, data.val_split)
+    held_out = [item for item in items if item.signer in signers and item.split in every]
+    if held_out:
+        return held_out
+    for splits in ([data.val_split], data.train_splits):
         found = [item for item in items if item.split in splits]
         if found:
             return found

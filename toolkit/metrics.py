@@ -6,12 +6,18 @@ Knows nothing about models, files or gloss names; labels are indices into the ca
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 Z_95 = 1.959963984540054  # 97.5 % quantile of the standard normal: a two-sided 95 % interval
+T_975 = (
+    12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131, 2.120,
+    2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042,
+)  # fmt: skip
+"""97.5 % quantiles of Student's t for 1, 2, ... degrees of freedom; beyond, the last is a little too wide."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +89,25 @@ def wilson_interval(fraction: float, n: int, z: float = Z_95) -> tuple[float, fl
     middle = fraction + z * z / (2 * n)
     scale = 1 + z * z / n
     return (max(0.0, (middle - spread) / scale), min(1.0, (middle + spread) / scale))
+
+
+def confused_pairs(counts: NDArray[np.int64], limit: int) -> list[tuple[int, int, int]]:
+    """The pairs of glosses taken for one another most often, either way round: (label, other, times), label <
+    other, most frequent first. counts: what `confusion` returns."""
+    both = np.triu(counts + counts.T, 1)
+    found = [(int(a), int(b), int(both[a, b])) for a, b in zip(*np.nonzero(both), strict=True)]
+    return sorted(found, key=lambda pair: (-pair[2], pair[:2]))[:limit]
+
+
+def t_interval(values: Sequence[float]) -> tuple[float, float]:
+    """(low, high) of the mean of a few independent values, 95 %, by Student's t; (-inf, inf) for fewer than two."""
+    n = len(values)
+    if n < 2:
+        return (-math.inf, math.inf)
+    mean = math.fsum(values) / n
+    spread = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1) / n)
+    quantile = T_975[min(n - 1, len(T_975)) - 1]
+    return mean - quantile * spread, mean + quantile * spread
 
 
 def _check(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> None:

@@ -45,10 +45,11 @@ SETTING_OF = {
     "class_list": "data.class_list",
     "index": "data.index",
     "val_signers": "data.val_signers",
+    "split_by": "data.split_by",
 }
 """Flag -> the setting that it changes."""
-MAY_CHANGE = ("training.epochs", "training.num_threads", "data.decode_threads", "efficiency.pose_dir",
-              "efficiency.feature_dir")  # fmt: skip
+MAY_CHANGE = ("training.epochs", "training.num_threads", "data.decode_workers", "data.cache_mib",
+              "efficiency.pose_dir", "efficiency.feature_dir")  # fmt: skip
 """What a resumed run may have different: none of it changes what was learnt so far."""
 
 
@@ -73,6 +74,9 @@ def add_flags(parser: Parser) -> None:
     parser.flag("index", metavar="CSV|DIR", help="your own recordings instead of --json_path")
     parser.flag(
         "val_signers", nargs="+", metavar="NAME", help="validate on these signers, train on the others"
+    )
+    parser.flag(
+        "split_by", choices=["index", "signer"], help="signer: validate on signers that training does not see"
     )
     parser.flag("set", action="append", default=[], metavar="KEY.SUB=VALUE", help="change any setting")
     parser.flag("output_dir", type=Path, metavar="DIR", help="the run's folder (default: a new one in runs/)")

@@ -6,8 +6,8 @@ clips were extracted. Knows nothing about torch.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,12 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.clips import Clip
-from toolkit.errors import ConfigError, TrainingError, VideoReadError
+from toolkit.errors import ConfigError, TrainingError
 from toolkit.store import FeatureStore
-from toolkit.video import sample_frames, wanted_indices
+from toolkit.train.decoder import Decoder
+from toolkit.video import wanted_indices
 
 VIDEO_SIZE = (224, 224)  # width, height in pixels: the guide's frame size
 VIDEO_FRAMES = 16  # the guide's --num_frames
+HASHED_BYTES = 2**20
 
 
 class LabelledClips(Protocol):
@@ -98,7 +100,8 @@ class StoreClips:
                 f"no usable clip of split {' or '.join(splits)} in the store, which has: {there}. Extract them "
                 f"with: toolkit extract ... --split {splits[0]}"
             )
-        self._values = np.ascontiguousarray(values[:, wanted_indices(stored, self.num_frames)])
+        every = self.num_frames == stored
+        self._values = values if every else values[:, wanted_indices(stored, self.num_frames)].copy()
         self.ids = tuple(record.id for record in chosen)
         self.glosses = glosses
         self.labels = _labels([record.gloss for record in chosen], glosses)
@@ -107,15 +110,26 @@ class StoreClips:
         """(B, num_frames, *item_shape) float32."""
         return self._values[np.asarray(indices, dtype=np.int64)]
 
+    def contents(self) -> dict[str, str]:
+        """id -> text that is equal only for clips of equal values; clips in which nothing was found are left out."""
+        return {
+            name: hashlib.sha256(values.tobytes()).hexdigest()
+            for name, values in zip(self.ids, self._values, strict=True)
+            if np.isfinite(values).any()
+        }
+
     def __len__(self) -> int:
         return len(self.ids)
 
 
 class VideoClips:
-    """Videos, decoded anew for every batch by a few threads. Videos that give no frame are left out and counted.
+    """Videos, decoded by worker processes, those used last kept in memory. Those that give no frame are left out.
+
+    workers: processes; cache_mib: MiB of decoded clips that are kept (the longest unused goes first).
 
     Raises:
         TrainingError: no clip is left.
+        WorkerError: a worker died, most likely because memory ran out.
     """
 
     def __init__(
@@ -123,8 +137,9 @@ class VideoClips:
         clips: Iterable[Clip],
         num_frames: int | None = None,
         glosses: tuple[str, ...] | None = None,
-        threads: int = 2,
+        workers: int = 2,
         max_glosses: int | None = None,
+        cache_mib: int = 128,
     ) -> None:
         self.num_frames = num_frames or VIDEO_FRAMES
         self.item_shape: tuple[int, ...] = (VIDEO_SIZE[1], VIDEO_SIZE[0], 3)
@@ -135,8 +150,8 @@ class VideoClips:
         elif len(known := [clip for clip in chosen if clip.gloss in glosses]) < len(chosen):
             _count(self.skipped, "gloss is not among the trained ones", len(chosen) - len(known))
         chosen = [clip for clip in chosen if clip.gloss in glosses]
-        self._pool = ThreadPoolExecutor(threads)
-        readable = list(self._pool.map(_gives_a_frame, chosen))
+        self._decoder = Decoder(workers, self.num_frames, VIDEO_SIZE, cache_mib)
+        readable = self._decoder.readable(chosen)
         _count(self.skipped, "the video gives no frame", readable.count(False))
         self._clips = [clip for clip, reads in zip(chosen, readable, strict=True) if reads]
         if not self._clips:
@@ -153,12 +168,19 @@ class VideoClips:
         Raises:
             VideoReadError: a video that was readable before is not any more.
         """
-        wanted = [self._clips[int(index)] for index in indices]
-        return np.stack(list(self._pool.map(self._decode, wanted)))
+        return self._decoder.batch([self._clips[int(index)] for index in indices])
 
-    def _decode(self, clip: Clip) -> NDArray[np.uint8]:
-        frames = sample_frames(clip.path, self.num_frames, clip.frame_start, clip.frame_end, VIDEO_SIZE)
-        return np.stack(list(frames))
+    def prefetch(self, indices: Sequence[int] | NDArray[np.integer]) -> None:
+        """Have the clips of a later batch decoded in the meantime."""
+        self._decoder.start([self._clips[int(index)] for index in indices])
+
+    def contents(self) -> dict[str, str]:
+        """id -> text that is equal only for the same part of files with the same bytes."""
+        sizes = {clip.id: clip.path.stat().st_size for clip in self._clips}
+        return {
+            clip.id: f"{sizes[clip.id]}-{_head_hash(clip.path)}-{clip.frame_start}-{clip.frame_end}"
+            for clip in self._clips
+        }
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -169,12 +191,13 @@ def count_without_features(store: FeatureStore, asked: Iterable[Clip]) -> int:
     return sum(clip.id not in store for clip in asked)
 
 
-def _gives_a_frame(clip: Clip) -> bool:
-    try:
-        next(iter(sample_frames(clip.path, 1, clip.frame_start, clip.frame_end, VIDEO_SIZE)))
-    except VideoReadError:
-        return False
-    return True
+def _head_hash(path: Path) -> str:
+    """Of the first and last MiB: whole files would take as long as decoding them."""
+    with path.open("rb") as file:
+        digest = hashlib.sha256(file.read(HASHED_BYTES))
+        file.seek(max(0, path.stat().st_size - HASHED_BYTES))
+        digest.update(file.read(HASHED_BYTES))
+    return digest.hexdigest()
 
 
 def _labels(names: Sequence[str], glosses: tuple[str, ...]) -> NDArray[np.int64]:

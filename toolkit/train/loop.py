@@ -7,6 +7,7 @@ weights and the optimiser, and nothing else. Knows nothing about the terminal: a
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,11 +19,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from toolkit.calibration import calibration_error, fit_temperature
 from toolkit.errors import TrainingError
 from toolkit.metrics import topk, wilson_interval
+from toolkit.train.allocator import without_cycle_search
 from toolkit.train.augment import make_augmentation
 from toolkit.train.checkpoint import RunInfo, read_checkpoint, save_checkpoint
-from toolkit.train.dataset import LabelledClips
+from toolkit.train.dataset import LabelledClips, VideoClips
 from toolkit.train.log import EpochRow, RunLog, draw_curves, peak_rss_mib
 from toolkit.train.model import ModelSpec, SignClassifier
 from toolkit.train.optimizer import Average, FlatAdamW, learning_rate
@@ -47,10 +50,13 @@ class Trainer:
     val None: there is nothing to choose by, so the best epoch is the last one. extractor: the store's
     fingerprint; facts: what the checkpoint should say about its training, with facts["clips"] naming the very
     clips. resume: continue from last.safetensors, on the same clips only. Metrics of a checkpoint: val_top1,
-    val_top5 (fractions), val_loss, n_val, val_top1_interval (95 %, Wilson); None without validation clips.
+    val_top5 (fractions), val_loss, n_val, val_top1_interval (95 %, Wilson); None without validation clips. Beside
+    them, where the epoch was validated: temperature, fitted on the validation clips, what logits are to be divided
+    by, and ece_uncalibrated and ece, the expected calibration error (0..1) on them before and after.
 
     Raises:
-        TrainingError: the loss is not finite (names epoch and batch), or resume with other clips.
+        TrainingError: the loss is not finite (names epoch, batch and clips), memory ran out (says what to lower),
+            or resume with other clips.
         ConfigError: resume without a checkpoint.
     """
 
@@ -72,6 +78,7 @@ class Trainer:
         self.model = SignClassifier(spec)
         self.optimizer = FlatAdamW(self.model, settings.training)
         self.best: RunInfo | None = None
+        self.calibration: dict[str, float] = {}
         self.epoch = 0
         if resume:
             self.average = Average(self.model, self.optimizer, settings.training.ema)
@@ -83,14 +90,27 @@ class Trainer:
 
     def run(self, on_epoch: Callable[[EpochRow], None]) -> Outcome:
         """Train to the last epoch. A KeyboardInterrupt passes through; the last whole epoch is on disk."""
-        while self.epoch < self.settings.training.epochs:
-            row = self._one_epoch(self.epoch + 1)
+        while self.epoch < self.settings.training.epochs and not self._hopeless():
+            try:
+                with without_cycle_search():
+                    row = self._one_epoch(self.epoch + 1)
+            except (MemoryError, RuntimeError) as error:
+                raise _out_of_memory(error, self.settings, self.spec) or error from error
             self.log.append(row)
             self._save(row)
             on_epoch(row)
         assert self.best is not None, "a run has at least one epoch"
         draw_curves(self.log.rows, self.run_dir / "curves.png", self.best.epoch)
         return Outcome(self.epoch, self.best.epoch, self.best.metrics, self.model.num_parameters)
+
+    def _hopeless(self) -> bool:
+        """Whether training.patience is over: the last epochs brought no better top-1 on validation clips."""
+        patience = self.settings.training.patience
+        if not patience or self.val is None or not self.epoch:
+            return False
+        known = [row for row in self.log.rows if row.val_top1 is not None]
+        best = max(known, key=lambda row: (row.val_top1, -row.epoch), default=None)
+        return best is not None and self.epoch - best.epoch >= patience
 
     def _one_epoch(self, epoch: int) -> EpochRow:
         began, training = time.perf_counter(), self.settings.training
@@ -101,11 +121,14 @@ class Trainer:
         loss_sum, hits, rate = 0.0, 0, 0.0
         for number, indices in enumerate(batches):
             rate = learning_rate(first_step + number, all_steps, training)
+            if isinstance(self.train, VideoClips) and number + 1 < len(batches):
+                self.train.prefetch([*indices.tolist(), *batches[number + 1].tolist()])
             loss, correct = self._step(indices, rate, first_step + number)
             if not math.isfinite(loss):
                 raise TrainingError(
                     f"the loss became {loss} in epoch {epoch}, batch {number + 1} of {len(batches)}: lower "
-                    f"training.learning_rate (it is {training.learning_rate}), or look for broken clips"
+                    f"training.learning_rate (it is {training.learning_rate}), or look for broken clips; those of "
+                    f"the batch: {', '.join(self.train.ids[int(index)] for index in indices)}"
                 )
             loss_sum += loss * len(indices)
             hits += correct
@@ -165,6 +188,12 @@ class Trainer:
             return None, None, None
         with self.average.in_place():
             logits = compute_logits(self.model, self.val)
+        labels, temperature = self.val.labels, fit_temperature(logits, self.val.labels)
+        self.calibration = {
+            "temperature": temperature,
+            "ece_uncalibrated": calibration_error(logits, labels),
+            "ece": calibration_error(logits, labels, temperature),
+        }
         loss = float(nn.functional.cross_entropy(torch.from_numpy(logits), torch.from_numpy(self.val.labels)))
         if not math.isfinite(loss):
             raise TrainingError(f"the validation loss became {loss}: lower training.learning_rate")
@@ -179,6 +208,8 @@ class Trainer:
             "n_val": n_val,
             "val_top1_interval": None if row.val_top1 is None else list(wilson_interval(row.val_top1, n_val)),
         }
+        if row.val_top1 is not None:
+            metrics |= self.calibration
         info = RunInfo(self.spec, self.train.glosses, self.extractor, self.facts, metrics, row.epoch)
         weights = self.average.weights()
         if self._is_best(info):
@@ -217,6 +248,22 @@ class Trainer:
         for indices in torch.split(torch.arange(len(self.train)), 64):
             clips = torch.from_numpy(self.train.batch(indices.numpy()))
             yield clips if self.augment is None else self.augment(clips)
+
+
+def _out_of_memory(error: Exception, settings: Settings, spec: ModelSpec) -> TrainingError | None:
+    """What to do about it, where memory ran out; None for other errors."""
+    if not isinstance(error, MemoryError) and not re.search("alloc|not enough memory", str(error)):
+        return None
+    size = settings.training.batch_size
+    cures = [
+        f"--batch_size {max(1, size // 2)} (it is {size})",
+        f"--num_frames {max(1, spec.num_frames // 2)}",
+    ]
+    if spec.mode == "video":
+        cures += ["data.decode_workers and data.cache_mib", "poses or features instead of videos"]
+    elif spec.mode == "features":
+        cures.append("poses instead of features")
+    return TrainingError(f"memory ran out. Try in this order: {'; '.join(cures)}")
 
 
 def _rank(info: RunInfo) -> tuple[float, float]:

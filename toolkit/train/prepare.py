@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from toolkit.clips import Clip, read_wlasl
+from toolkit.clips import Clip, read_class_list, read_wlasl
 from toolkit.errors import ConfigError, TrainingError
 from toolkit.recordings import read_index
 from toolkit.store import FeatureStore, Record
 from toolkit.train.dataset import LabelledClips, StoreClips, VideoClips, count_without_features, open_store
 from toolkit.train.model import ModelSpec
 from toolkit.train.settings import Settings
+from toolkit.train.split import choose_val_signers, warn_of_class_list, warn_of_duplicates, warn_of_few
 
 Taken = TypeVar("Taken", Clip, Record)
 
@@ -45,26 +46,29 @@ def prepare(settings: Settings) -> Prepared:
         TrainingError: there are no training clips, or of one gloss only.
     """
     data = settings.data
-    splits, notes = data.train_splits, []
+    splits, notes = data.train_splits, list[str]()
     unseen = frozenset(data.val_signers)
+    train: StoreClips | VideoClips
+    val: StoreClips | VideoClips | None = None
+    if data.split_by == "signer":
+        splits = [*splits, *({data.val_split} - set(splits))]
+        unseen = frozenset(_drawn_signers(settings, splits))
+        notes.append(f"validated on signers that training does not see: {', '.join(sorted(unseen))}")
     val_splits = [*splits, data.val_split] if unseen else [data.val_split]
     if settings.mode == "video":
         clips = indexed_clips(settings)
         chosen = [clip for clip in clips if clip.split in splits and clip.signer not in unseen]
-        train: LabelledClips = VideoClips(
-            chosen, data.num_frames, None, data.decode_threads, data.max_glosses
-        )
+        workers, cache = data.decode_workers, data.cache_mib
+        train = VideoClips(chosen, data.num_frames, None, workers, data.max_glosses, cache)
         val_clips = [clip for clip in _validated(clips, val_splits, unseen) if clip.gloss in train.glosses]
-        val: LabelledClips | None = None
         if val_clips and (unseen or data.val_split not in splits):
-            val = VideoClips(val_clips, data.num_frames, train.glosses, data.decode_threads)
+            val = VideoClips(val_clips, data.num_frames, train.glosses, workers, cache_mib=cache)
         extractor: dict[str, str | int | float] = {}
         layout, skipped = "", merged(train, val)
     else:
         store = open_store(settings.store_dir, settings.mode)
         seen = (lambda signer: signer not in unseen) if unseen else None
         train = StoreClips(store, splits, data.num_frames, None, data.max_glosses, seen)
-        val = None
         if (unseen or data.val_split not in splits) and any(
             record.gloss in train.glosses for record in _validated(store.records, val_splits, unseen)
         ):
@@ -76,8 +80,13 @@ def prepare(settings: Settings) -> Prepared:
         raise TrainingError(
             f"the training clips show only the gloss '{train.glosses[0]}'; 2 or more are needed"
         )
+    notes += warn_of_few(train.glosses[label] for label in train.labels)
+    if data.class_list is not None:
+        notes += warn_of_class_list(read_class_list(Path(data.class_list)), train.glosses)
+    if val is not None:
+        notes += warn_of_duplicates(train.contents(), val.contents())
     if val is None:
-        what = f"signers {', '.join(data.val_signers)}" if unseen else f"split '{data.val_split}'"
+        what = f"signers {', '.join(sorted(unseen))}" if unseen else f"split '{data.val_split}'"
         notes.append(f"no clips of {what} to validate on: the last epoch counts as the best")
     notes += [f"{count} clips skipped: {reason}" for reason, count in skipped.items()]
     model = settings.model
@@ -100,7 +109,7 @@ def prepare(settings: Settings) -> Prepared:
         "train_splits": list(splits),
         "train_clips": len(train),
         "val_split": ", ".join(val_splits),
-        "val_signers": list(data.val_signers),
+        "val_signers": sorted(unseen),
         "val_clips": 0 if val is None else len(val),
         "clips": {"train": _digest(train), "val": _digest(val)},
         "skipped": skipped,
@@ -109,6 +118,18 @@ def prepare(settings: Settings) -> Prepared:
         ),
     }
     return Prepared(train, val, spec, extractor, facts, skipped, tuple(notes))
+
+
+def _drawn_signers(settings: Settings, splits: Sequence[str]) -> tuple[str, ...]:
+    """The signers to validate on, drawn by the run's seed among those of the splits."""
+    if settings.mode == "video":
+        return choose_val_signers(
+            [clip for clip in indexed_clips(settings) if clip.split in splits], settings.training.seed
+        )
+    store = open_store(settings.store_dir, settings.mode)
+    return choose_val_signers(
+        [record for record in store.records if record.split in splits], settings.training.seed
+    )
 
 
 def _validated(clips: Sequence[Taken], splits: Sequence[str], signers: frozenset[str]) -> list[Taken]:

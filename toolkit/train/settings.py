@@ -67,13 +67,16 @@ class DataSettings(_Section):
 
     json_path/video_dir or index are needed in video mode; in the other modes they are optional and only let
     the report count the clips that no features were extracted for. val_signers: validate on all clips of these
-    signers, of train_splits too, and train on the others'; val_split is then not used.
+    signers, of train_splits too, and train on the others'; val_split is then not used. split_by "signer": some
+    signers, a fifth of the clips of both splits, are drawn by the seed and validated on; training sees the others.
+    decode_workers: processes that decode videos; cache_mib: decoded clips that are kept, in MiB.
     """
 
     num_frames: Count | None = None
     train_splits: Annotated[list[str], Field(min_length=1)] = ["train"]
     val_split: str = "val"
     val_signers: list[str] = []
+    split_by: Literal["index", "signer"] = "index"
     json_path: str | None = None
     video_dir: str | None = None
     class_list: str | None = None
@@ -81,7 +84,8 @@ class DataSettings(_Section):
     subset: str | None = None
     max_videos: Count | None = None
     max_glosses: Count | None = None
-    decode_threads: Count = 2
+    decode_workers: Count = 2
+    cache_mib: Annotated[int, Field(ge=0)] = 128
 
 
 class TrainingSettings(_Section):
@@ -89,6 +93,7 @@ class TrainingSettings(_Section):
 
     validate_every: epochs; the last one is always validated. choose: the weights that are evaluated and exported:
     of the epoch with the best top-1 on the validation clips (whose figure is then a little too good), or the last.
+    patience: stop when this many epochs in a row brought no better top-1 on the validation clips, 0 = never.
     learning_rate: the highest, for batches of 32; it is scaled with the square root of the batch size, so that
     another --batch_size needs no other rate; warmup: fraction of all steps; ema: decay per step of averaged
     weights, 0 = off; mixup: parameter of the beta distribution that pairs of clips are blended by, 0 = off;
@@ -107,6 +112,7 @@ class TrainingSettings(_Section):
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     num_threads: Count = 1
     precision: Literal["fp32", "bf16"] = "fp32"
+    patience: Annotated[int, Field(ge=0)] = 0
     validate_every: Count = 1
     choose: Literal["best", "last"] = "best"
 
