@@ -65,11 +65,15 @@ def _pythons(bounds: str) -> str:
 def _accuracy(metadata: ModelMetadata) -> str:
     top1, count = metadata.metrics.get("val_top1"), metadata.metrics.get("n_val")
     if not isinstance(top1, float | int) or not count:
-        return "How often it is right was not measured."
-    return (
-        f"On {count} clips that were kept out of training, its first answer was right in {100 * top1:.1f} % "
-        "of cases; with other people, cameras and rooms, expect less."
-    )
+        text = "How often it is right was not measured."
+    else:
+        text = (
+            f"On {count} clips that were kept out of training, its first answer was right in {100 * top1:.1f} % "
+            "of cases; with other people, cameras and rooms, expect less."
+        )
+    if metadata.threshold is None:
+        return text
+    return f"{text} Trust no answer with a score below {metadata.threshold:.2f}."
 
 
 def _input(metadata: ModelMetadata) -> str:

@@ -41,6 +41,19 @@ def main() -> None:
         assert json.loads(done.stdout.splitlines()[-1])["gloss"] == "red"
         print("predict: ok")
 
+        live = [
+            "live",
+            str(TESTS / "data" / "tiny_video.onnx"),
+            "--source",
+            str(clip),
+            "--headless",
+            "--json",
+        ]
+        done = toolkit_command(*live)
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout.splitlines()[-1])["frames"] > 0
+        print("live: ok")
+
         bundle = Path(folder) / "bundle"
         done = toolkit_command("export", str(TESTS / "data" / "tiny_video.onnx"), "--bundle", str(bundle))
         assert done.returncode == 0, done.stderr

@@ -123,6 +123,18 @@ def test_it_answers_as_predict_does_with_four_packages_alone(
     assert set(re.findall(r"'([^']+)'", modules)) <= {"toolkit", *FOUR}
 
 
+def test_live_signs_are_those_of_the_live_command(
+    folder: Path, model: Path, only_four: Path, tmp_path: Path
+) -> None:
+    clip = write_video(tmp_path / "wave.mp4", draw_clip("wave", 1).frames)
+    flags = ["--source", str(clip), "--headless", "--every_frame", "--threshold", "0", "--json"]
+    ours = run_toolkit("live", str(model), *flags)
+    theirs = run_bundle(folder, only_four, "live", *flags)
+    assert (ours.returncode, theirs.returncode) == (0, 0), ours.stderr + theirs.stderr
+    here, there = (json.loads(done.stdout.splitlines()[line]) for done, line in ((ours, -1), (theirs, -2)))
+    assert here["signs"] == there["signs"] and here["frames"] == there["frames"] > 0
+
+
 def test_it_holds_what_the_model_needs_and_nothing_else(folder: Path, model: Path) -> None:
     names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     written = {"model.onnx", "recognize.py", "requirements.txt", "README.md", "LICENSE", "NOTICE"}
