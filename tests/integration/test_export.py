@@ -105,7 +105,8 @@ def make_run(folder: Path, mode: str) -> Path:
     run_dir.mkdir()
     (run_dir / "config.yaml").write_text(load_settings(None, overrides).to_yaml())
     shape, layout = SHAPES[mode]
-    spec = ModelSpec(mode, shape, layout, 8 if mode != "video" else 4, len(GLOSSES), **SMALL)
+    frames = 8 if mode != "video" else 4
+    spec = ModelSpec(mode, shape, layout, frames, len(GLOSSES), both_ways=mode == "pose", **SMALL)
     torch.manual_seed(0)
     model = SignClassifier(spec)
     if mode != "video":

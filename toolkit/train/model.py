@@ -102,7 +102,7 @@ class SignClassifier(nn.Module):
             return self.classify(self.stem(clips))
         mirrored = mirror_landmarks(clips, get_layout(self.spec.layout))
         logits = self.classify(self.stem(torch.cat([clips, mirrored])))
-        return logits.unflatten(0, (2, -1)).mean(0)
+        return logits.reshape(2, -1, self.spec.num_classes).mean(0)
 
     def classify(self, embeddings: Tensor) -> Tensor:
         """(N, num_frames, embed_dim) out of the stem -> logits (N, num_classes)."""
