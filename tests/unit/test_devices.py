@@ -70,7 +70,7 @@ def test_precision_that_a_choice_rules_out(tmp_path: Path) -> None:
 
 @no_gpu
 def test_a_gpu_that_is_not_there_is_named() -> None:
-    with pytest.raises(ConfigError, match="no NVIDIA driver with a GPU was found.*--device cpu"):
+    with pytest.raises(ConfigError, match=r"no NVIDIA driver with a GPU was found.*--device cpu"):
         settle(replace(ANY, device="cuda"))
 
 
@@ -130,9 +130,9 @@ def test_a_model_trained_on_an_own_network_asks_for_it(tmp_path: Path) -> None:
     own = make_extractor(ExtractorSpec("features", "onnx", model_asset=path, pixels=pixels))
     metadata = trained_on(own.fingerprint, 8)
     frames = np.random.default_rng(0).integers(0, 256, (4, 60, 80, 3), dtype=np.uint8)
-    with pytest.raises(ModelFileError, match="name that file.*--model_asset"):
+    with pytest.raises(ModelFileError, match=r"name that file.*--model_asset"):
         ClipReader(metadata, trained_extractor(metadata)).read(frames)
     assert ClipReader(metadata, trained_extractor(metadata, model_asset=path)).read(frames).shape == (4, 8)
     other = write_cnn(tmp_path / "other.onnx", tail="kept")
-    with pytest.raises(ModelFileError, match="output of another extractor.*weights="):
+    with pytest.raises(ModelFileError, match=r"output of another extractor.*weights="):
         ClipReader(metadata, trained_extractor(metadata, model_asset=other)).read(frames)
