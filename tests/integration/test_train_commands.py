@@ -68,6 +68,7 @@ def test_the_guides_command_trains_and_evaluates(capsys, mode, config):
     files = {path.name for path in Path(result["run"]).iterdir()}
     assert files == {
         "config.yaml", "best.safetensors", "best.json", "last.safetensors", "last.json", "log.jsonl", "curves.png",
+        "confusion-val.png", "report.md", "report.html",
     }  # fmt: skip
     status, figures, _ = run(capsys, "evaluate", result["run"], "--split", "val", "--json")
     assert status == 0 and figures["top1"] == result["val_top1"] and figures["n"] == 8
@@ -159,3 +160,75 @@ def test_evaluate_refuses_the_wrong_store(capsys):
     assert status == 2 and "another" in err and "drawn" in err
     status, figures, _ = run(capsys, "evaluate", result["run"], "--pose_dir", "other", "--override", "--json")
     assert status == 0 and figures["n"] == 1
+
+
+def make_signers(names=("anna", "ben", "cleo")):
+    """A store of two signs that differ in where the left wrist is, three takes by each signer."""
+    rng = np.random.default_rng(0)
+    with StoreWriter("signers", StoreSpec("pose", (33, 4), 16, "body", {})) as writer:
+        for signer in names:
+            for place, gloss in enumerate(("book", "drink")):
+                for take in range(3):
+                    values = rng.random((16, 33, 4), dtype=np.float32)
+                    values[:, 15, :2] = 0.1 + 0.8 * place
+                    split = "val" if take == 2 else "train"
+                    clip = Clip(f"{signer}-{gloss}-{take}", gloss, split, signer, Path("clip.mp4"))
+                    writer.append(clip, values, {})
+
+
+def test_the_report_says_what_was_done_and_how_the_weights_were_chosen(capsys):
+    make_store("pose")
+    _, result, _ = run(capsys, "train", *SMALL, "--output_dir", "here", "--json")
+    page, text = Path("here/report.html").read_text(), Path("here/report.md").read_text()
+    assert page.count("data:image/png;base64,") == 2 and "http" not in page
+    for report in (page, text):
+        assert "toolkit export here --output model.onnx" in report and "epochs: 2" in report
+        assert "No test clip was read" in report and f"{100 * result['val_top1']:.1f} %" in report
+    kept = json.loads(Path("here/best.json").read_text())["metrics"]
+    assert kept["temperature"] > 0 and 0 <= kept["ece"] <= 1
+
+
+def test_validation_by_signer_keeps_signers_apart(capsys):
+    make_signers()
+    given = ("--pose_dir", "signers", "--split_by", "signer", "--output_dir", "here")
+    status, result, err = run(capsys, "train", *given, *SMALL, "--json")
+    assert status == 0 and result["n_val"] == 6 and "signers that training does not see" in err
+    facts = json.loads(Path("here/best.json").read_text())["training"]
+    assert len(facts["val_signers"]) == 1 and facts["train_clips"] == 12
+    status, figures, _ = run(capsys, "evaluate", "here", "--split", "val", "--json")
+    assert status == 0 and figures["n"] == 6 and figures["top1"] == result["val_top1"]
+
+
+def test_each_signer_is_left_out_in_turn_and_a_second_call_repeats_nothing(capsys):
+    make_signers()
+    run(capsys, "train", "--pose_dir", "signers", *SMALL, "--output_dir", "here", "--json")
+    status, found, _ = run(capsys, "evaluate", "here", "--leave_signers_out", "--json")
+    assert status == 0 and list(found["signers"]) == ["anna", "ben", "cleo"] and found["n"] == 18
+    assert found["top1"] == pytest.approx(np.mean([one["top1"] for one in found["signers"].values()]))
+    folds = sorted(Path("here/leave_signers_out").glob("fold-*"))
+    facts = [json.loads((fold / "last.json").read_text())["training"] for fold in folds]
+    assert [one["val_signers"] for one in facts] == [["anna"], ["ben"], ["cleo"]]
+    assert all(one["train_clips"] == 12 for one in facts)
+    before = [(fold / "last.safetensors").stat().st_mtime_ns for fold in folds]
+    assert run(capsys, "evaluate", "here", "--leave_signers_out", "--json")[1] == found
+    assert [(fold / "last.safetensors").stat().st_mtime_ns for fold in folds] == before
+
+
+def test_a_store_without_signers_cannot_be_split_by_them(capsys):
+    make_store("pose")
+    status, _, err = run(capsys, "train", *SMALL, "--split_by", "signer")
+    assert status == 2 and "column 'signer'" in err
+
+
+def test_few_clips_and_clips_on_both_sides_are_warned_of(capsys):
+    make_store("pose")
+    values = np.full((16, 33, 4), 0.25, np.float32)
+    with StoreWriter("dataset/poses", StoreSpec("pose", (33, 4), 16, "body", {"backend": "drawn"})) as writer:
+        for split in ("train", "val"):
+            writer.append(Clip(f"twice-{split}", "go", split, "", Path("clip.mp4")), values, {})
+    Path("classes.txt").write_text("book\ndrink\nfly\n")
+    status, _, err = run(capsys, "train", *SMALL, "--class_list", "classes.txt", "--json")
+    assert status == 0
+    assert "1 glosses have fewer than 3 training clips: go" in err
+    assert "no training clip: fly" in err and "the class list lacks: go" in err
+    assert "twice-val is twice-train" in err

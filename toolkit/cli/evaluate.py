@@ -10,7 +10,13 @@ examples:
   toolkit evaluate runs/pose --split train --signers anna      a signer that --val_signers kept out of training
   toolkit evaluate model.onnx --split test --pose_dir dataset/poses --output_dir report
 
---json prints as the last line {"top1", "top5", "n", "interval", "top5_interval"}, all fractions but n.
+  toolkit evaluate runs/pose --leave_signers_out               how the run's recipe does on people it never saw
+
+--leave_signers_out trains the run's own settings anew, once per signer on all others (training and validation
+splits together, the last weights), and measures each on the signer left out; stopped, the same command continues.
+
+--json prints as the last line {"top1", "top5", "n", "interval", "top5_interval", "ece"}, all fractions but n; with
+--leave_signers_out {"top1", "top5", "n", "interval", "signers"}: means over signers, interval by Student's t.
 """
 
 from __future__ import annotations
@@ -43,6 +49,7 @@ def add_flags(parser: Parser) -> None:
         "checkpoint", choices=["best", "last"], default="best", help="of a run folder (default: best)"
     )
     parser.flag("signers", nargs="+", metavar="NAME", help="only clips of these signers")
+    parser.flag("leave_signers_out", action="store_true", help="train and measure once per signer instead")
     parser.flag("pose_dir", type=Path, metavar="STORE", help="where the extracted poses are")
     parser.flag("feature_dir", type=Path, metavar="STORE", help="where the extracted features are")
     parser.flag("json_path", type=Path, metavar="FILE", help="WLASL index (video mode)")
@@ -61,19 +68,21 @@ def run(args: argparse.Namespace) -> int:
     from toolkit.errors import require
 
     require("matplotlib", "train")
+    if args.leave_signers_out:
+        return _leave_signers_out(args)
     from toolkit.train.report import evaluate_logits, summary, write_report
 
     if args.model.suffix == ".onnx":
-        clips, logits = _with_onnx(args)
+        clips, logits, temperature = _with_onnx(args)
         folder, name = args.model.parent, args.model.name
     else:
         require("torch", "train")
-        clips, logits = _with_run(args)
+        clips, logits, temperature = _with_run(args)
         folder, name = args.model, str(args.model)
     for reason, count in clips.skipped.items():
         print(f"{count} clips skipped: {reason}", file=sys.stderr)
     who = f" of {', '.join(args.signers)}" if args.signers else ""
-    evaluation = evaluate_logits(logits, clips.labels, clips.glosses)
+    evaluation = evaluate_logits(logits, clips.labels, clips.glosses, temperature)
     _print_tables(evaluation, f"{name} on split {args.split}{who}")
     for path in write_report(
         evaluation, args.output_dir or folder, args.split, f"{name}, split {args.split}{who}"
@@ -86,7 +95,61 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _with_onnx(args: argparse.Namespace) -> tuple[LabelledClips, NDArray[np.float32]]:
+def _leave_signers_out(args: argparse.Namespace) -> int:
+    import json
+
+    from rich.console import Console
+    from rich.table import Table
+
+    from toolkit.config import load_settings
+    from toolkit.errors import ConfigError, require
+
+    torch = require("torch", "train")
+    if not (args.model / "config.yaml").is_file():
+        raise ConfigError(
+            f"--leave_signers_out needs a run folder, whose settings it trains; {args.model} is none"
+        )
+    from toolkit.train.allocator import keep_freed_memory
+    from toolkit.train.leave_out import Fold, folds_summary, leave_signers_out
+
+    keep_freed_memory()
+    settings = load_settings(args.model / "config.yaml", _stores(args))
+    torch.set_num_threads(settings.training.num_threads)
+
+    def show(fold: Fold) -> None:
+        print(f"{fold.signer}: {100 * fold.top1:.1f} % of {fold.n} clips", file=sys.stderr, flush=True)
+
+    folder = (args.output_dir or args.model) / "leave_signers_out"
+    folds = leave_signers_out(settings, folder, show)
+    found = folds_summary(folds)
+    table = Table(
+        "signer", "top-1 %", "95 % interval", "top-5 %", "clips", title="each signer left out in turn"
+    )
+    for fold in folds:
+        low, high = fold.interval
+        span = f"{100 * low:.1f} to {100 * high:.1f}"
+        table.add_row(fold.signer, f"{100 * fold.top1:.1f}", span, f"{100 * fold.top5:.1f}", str(fold.n))
+    low, high = found["interval"]
+    span = f"{100 * low:.1f} to {100 * high:.1f}"
+    table.add_row("mean", f"{100 * found['top1']:.1f}", span, f"{100 * found['top5']:.1f}", str(found["n"]))
+    Console().print(table)
+    path = folder / "signers.json"
+    path.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    print(f"wrote {path}", file=sys.stderr)
+    if args.json:
+        print(json.dumps(found))
+    return 0
+
+
+def _stores(args: argparse.Namespace) -> dict[str, str]:
+    """Settings that flags replace: where the clips are now."""
+    keys = {"pose_dir": "efficiency.pose_dir", "feature_dir": "efficiency.feature_dir"}
+    keys |= {"json_path": "data.json_path", "video_dir": "data.video_dir", "index": "data.index"}
+    return {key: str(getattr(args, flag)) for flag, key in keys.items() if getattr(args, flag) is not None}
+
+
+def _with_onnx(args: argparse.Namespace) -> tuple[LabelledClips, NDArray[np.float32], float]:
+    """The clips, their logits, and the temperature that the model divides them by."""
     import numpy as np
 
     from toolkit.errors import ConfigError
@@ -97,7 +160,7 @@ def _with_onnx(args: argparse.Namespace) -> tuple[LabelledClips, NDArray[np.floa
         metadata = recognizer.metadata
         clips: LabelledClips
         if metadata.mode == "video":
-            clips = _videos(_index_of(args), args, metadata.num_frames, metadata.glosses)
+            clips = _videos(_index_of(args), args, metadata.num_frames, metadata.glosses, [args.split])
         else:
             path = _store_flag(args, metadata.mode)
             if path is None:
@@ -109,10 +172,11 @@ def _with_onnx(args: argparse.Namespace) -> tuple[LabelledClips, NDArray[np.floa
                 store, [args.split], metadata.num_frames, metadata.glosses, of_signer=_chosen(args)
             )
         chunks = [range(at, min(at + ONNX_BATCH, len(clips))) for at in range(0, len(clips), ONNX_BATCH)]
-        return clips, np.concatenate([recognizer.logits(clips.batch(chunk)) for chunk in chunks])
+        logits = np.concatenate([recognizer.logits(clips.batch(chunk)) for chunk in chunks])
+        return clips, logits, metadata.temperature or 1.0
 
 
-def _with_run(args: argparse.Namespace) -> tuple[LabelledClips, NDArray[np.float32]]:
+def _with_run(args: argparse.Namespace) -> tuple[LabelledClips, NDArray[np.float32], float]:
     from toolkit.config import load_settings
     from toolkit.errors import StoreMismatchError
     from toolkit.train.checkpoint import load_run
@@ -123,10 +187,14 @@ def _with_run(args: argparse.Namespace) -> tuple[LabelledClips, NDArray[np.float
     model, info = load_run(args.model, args.checkpoint)
     settings, spec = load_settings(args.model / "config.yaml"), info.spec
     clips: LabelledClips
+    held_out, splits = info.training.get("val_signers", []), [args.split]
+    if held_out and args.split == settings.data.val_split and args.signers is None:
+        # The run's validation clips are all of these signers, whatever the index calls them.
+        args.signers, splits = held_out, [*info.training["train_splits"], args.split]
     if spec.mode == "video":
         named = args.json_path is not None or args.index is not None
         found = _index_of(args) if named else indexed_clips(settings)
-        clips = _videos(found, args, spec.num_frames, info.glosses)
+        clips = _videos(found, args, spec.num_frames, info.glosses, splits)
     else:
         path = _store_flag(args, spec.mode) or settings.store_dir
         store = open_store(path, spec.mode)
@@ -135,8 +203,8 @@ def _with_run(args: argparse.Namespace) -> tuple[LabelledClips, NDArray[np.float
                 f"{path} was made by another extractor than the clips that {args.model} was trained on: "
                 f"{store.spec.extractor}, not {info.extractor}. Name the right store, or add --override"
             )
-        clips = StoreClips(store, [args.split], spec.num_frames, info.glosses, of_signer=_chosen(args))
-    return clips, compute_logits(model, clips)
+        clips = StoreClips(store, splits, spec.num_frames, info.glosses, of_signer=_chosen(args))
+    return clips, compute_logits(model, clips), info.metrics.get("temperature", 1.0)
 
 
 def _store_flag(args: argparse.Namespace, mode: str) -> Path | None:
@@ -162,11 +230,13 @@ def _index_of(args: argparse.Namespace) -> Any:
     return read_wlasl(args.json_path, args.video_dir).clips
 
 
-def _videos(found: Any, args: argparse.Namespace, num_frames: int, glosses: tuple[str, ...]) -> LabelledClips:
+def _videos(
+    found: Any, args: argparse.Namespace, num_frames: int, glosses: tuple[str, ...], splits: list[str]
+) -> LabelledClips:
     from toolkit.train.dataset import VideoClips
 
     of_signer = _chosen(args)
-    chosen = [clip for clip in found if clip.split == args.split and of_signer(clip.signer)]
+    chosen = [clip for clip in found if clip.split in splits and of_signer(clip.signer)]
     return VideoClips(chosen, num_frames, glosses)
 
 
@@ -187,6 +257,8 @@ def _print_tables(evaluation: Evaluation, title: str) -> None:
     ):
         figures.add_row(name, f"{100 * value:.1f}", f"{100 * low:.1f} to {100 * high:.1f}", str(evaluation.n))
     Console().print(figures)
+    pairs = ", ".join(f"{a} and {b} {times}" for a, b, times in evaluation.confused(WORST))
+    Console().print(Text(f"calibration error {evaluation.ece:.3f}; most confused pairs: {pairs or 'none'}"))
     worst = Table("gloss", "clips", "correct", "mistaken for", title="glosses with the most to gain")
     for score in evaluation.worst(WORST):
         gloss, mistaken = Text(evaluation.glosses[score.label]), Text(evaluation.mistaken_for(score.label))

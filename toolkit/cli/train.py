@@ -2,7 +2,7 @@
 
 Settings come from a YAML file (the guide's keys: model, efficiency; further sections: data, training,
 augmentation) and can be changed one by one with flags or --set. Everything a run makes lies in one folder:
-config.yaml, best and last checkpoint, log.jsonl, curves.png.
+config.yaml, best and last checkpoint, log.jsonl, curves.png, confusion-val.png, report.md and report.html.
 
 examples:
   toolkit train --config configs/small_config.yaml --epochs 50
@@ -28,6 +28,7 @@ from toolkit.cli.flags import Parser
 
 if TYPE_CHECKING:
     from toolkit.config import Settings
+    from toolkit.train.loop import Outcome, Trainer
 
 SUMMARY = "train a recogniser on extracted poses, features, or videos"
 
@@ -121,12 +122,14 @@ def _train(settings: Settings, run_dir: Path, resume: bool) -> dict[str, Any] | 
     import torch
 
     from toolkit.cli.train_progress import EpochProgress, print_summary
+    from toolkit.train.allocator import keep_freed_memory
     from toolkit.train.checkpoint import replace_file
     from toolkit.train.log import peak_rss_mib
     from toolkit.train.loop import Trainer
     from toolkit.train.prepare import prepare
 
     began = time.perf_counter()
+    keep_freed_memory()
     torch.set_num_threads(settings.training.num_threads)
     prepared = prepare(settings)
     for note in prepared.notes:
@@ -154,6 +157,8 @@ def _train(settings: Settings, run_dir: Path, resume: bool) -> dict[str, Any] | 
         else:
             print("\nstopped before the first epoch was over; nothing is kept", file=sys.stderr)
         return None
+    for path in _reports(trainer, outcome, prepared.facts):
+        print(f"wrote {path}", file=sys.stderr)
     result = {
         "run": str(run_dir),
         "mode": spec.mode,
@@ -169,6 +174,23 @@ def _train(settings: Settings, run_dir: Path, resume: bool) -> dict[str, Any] | 
     }
     print_summary(result, outcome.metrics["val_top1_interval"])
     return result
+
+
+def _reports(trainer: Trainer, outcome: Outcome, facts: dict[str, Any]) -> list[Path]:
+    """The run's reports, with the kept weights measured on the validation clips."""
+    from toolkit.train.checkpoint import load_run
+    from toolkit.train.loop import compute_logits
+    from toolkit.train.report import draw_confusion, evaluate_logits
+    from toolkit.train.run_report import write_run_report
+
+    evaluation, run_dir, val = None, trainer.run_dir, trainer.val
+    if val is not None:
+        model, _ = load_run(run_dir)
+        temperature = outcome.metrics.get("temperature", 1.0)
+        evaluation = evaluate_logits(compute_logits(model, val), val.labels, val.glosses, temperature)
+        draw_confusion(evaluation, run_dir / "confusion-val.png", "validation")
+    settings, rows = trainer.settings, trainer.log.rows
+    return write_run_report(run_dir, settings, facts, outcome.metrics, rows, outcome.best_epoch, evaluation)
 
 
 def _overrides(args: argparse.Namespace) -> dict[str, Any]:

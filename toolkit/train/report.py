@@ -8,7 +8,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.metrics import GlossScore, confusion, per_gloss, topk, wilson_interval
+from toolkit.calibration import calibration_error
+from toolkit.metrics import GlossScore, confused_pairs, confusion, per_gloss, topk, wilson_interval
 
+PAIRS = 15  # shown in a report
 NAMED_GLOSSES = 60  # more than this many cannot be read along the axes of a picture
 
 
@@ -25,7 +26,8 @@ NAMED_GLOSSES = 60  # more than this many cannot be read along the axes of a pic
 class Evaluation:
     """Figures of one model on one set of clips. Fractions in 0..1; intervals are 95 %, Wilson.
 
-    scores: one per gloss, in label order; counts: (C, C), row = true gloss, column = predicted.
+    scores: one per gloss, in label order; counts: (C, C), row = true gloss, column = predicted; ece: expected
+    calibration error of the scores at the temperature they were taken at.
     """
 
     top1: float
@@ -36,6 +38,12 @@ class Evaluation:
     glosses: tuple[str, ...]
     scores: list[GlossScore]
     counts: NDArray[np.int64]
+    ece: float
+
+    def confused(self, limit: int) -> list[tuple[str, str, int]]:
+        """Pairs of glosses taken for one another, in either direction, most often first, and how often."""
+        pairs = confused_pairs(self.counts, limit)
+        return [(self.glosses[label], self.glosses[other], times) for label, other, times in pairs]
 
     def mistaken_for(self, label: int) -> str:
         """The wrong answers to one gloss, most frequent first, such as "book 2, drink 1"."""
@@ -51,14 +59,14 @@ class Evaluation:
 
 
 def evaluate_logits(
-    logits: NDArray[np.float32], labels: NDArray[np.int64], glosses: tuple[str, ...]
+    logits: NDArray[np.float32], labels: NDArray[np.int64], glosses: tuple[str, ...], temperature: float = 1.0
 ) -> Evaluation:
-    """logits: (N, C); labels: (N,) into glosses; N >= 1."""
+    """logits: (N, C); labels: (N,) into glosses; N >= 1; temperature: what the model divides its logits by."""
     top1, top5, n = topk(logits, labels, 1), topk(logits, labels, 5), len(labels)
     counts = confusion(logits.argmax(1), labels, len(glosses))
-    return Evaluation(
-        top1, top5, n, wilson_interval(top1, n), wilson_interval(top5, n), glosses, per_gloss(counts), counts
-    )
+    intervals = wilson_interval(top1, n), wilson_interval(top5, n)
+    ece = calibration_error(logits, labels, temperature)
+    return Evaluation(top1, top5, n, *intervals, glosses, per_gloss(counts), counts, ece)
 
 
 def write_report(evaluation: Evaluation, folder: Path, split: str, title: str) -> list[Path]:
@@ -74,13 +82,14 @@ def write_report(evaluation: Evaluation, folder: Path, split: str, title: str) -
 
 
 def summary(evaluation: Evaluation) -> dict[str, Any]:
-    """The figures as JSON values: top1, top5 (fractions), n, interval (of top1), top5_interval."""
+    """The figures as JSON values: top1, top5 (fractions), n, interval (of top1), top5_interval, ece."""
     return {
         "top1": evaluation.top1,
         "top5": evaluation.top5,
         "n": evaluation.n,
         "interval": list(evaluation.top1_interval),
         "top5_interval": list(evaluation.top5_interval),
+        "ece": evaluation.ece,
     }
 
 
@@ -105,37 +114,45 @@ def draw_confusion(evaluation: Evaluation, path: Path, title: str) -> None:
     figure.savefig(path, dpi=110)
 
 
-def _table(evaluation: Evaluation) -> tuple[Sequence[str], list[list[str]]]:
-    header = ("gloss", "clips", "correct", "recall", "precision", "mistaken for")
-    rows = [
-        [
+def worst_first(evaluation: Evaluation) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """(header, rows) of all glosses, the lowest recall first; those without clips last."""
+    header: tuple[str, ...] = ("gloss", "clips", "correct", "recall", "precision", "mistaken for")
+    order = sorted(
+        evaluation.scores,
+        key=lambda score: (not score.n, score.recall if score.n else 0.0, -score.n, score.label),
+    )
+    rows: list[tuple[str, ...]] = [
+        (
             evaluation.glosses[score.label],
             str(score.n),
             str(score.correct),
             f"{score.recall:.3f}" if score.n else "",
             f"{score.precision:.3f}" if score.predicted else "",
             evaluation.mistaken_for(score.label),
-        ]
-        for score in evaluation.scores
+        )
+        for score in order
     ]
     return header, rows
 
 
 def _as_csv(evaluation: Evaluation) -> str:
-    header, rows = _table(evaluation)
+    header, rows = worst_first(evaluation)
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([header, *rows])
     return text.getvalue()
 
 
 def _as_markdown(evaluation: Evaluation, title: str) -> str:
-    header, rows = _table(evaluation)
+    header, rows = worst_first(evaluation)
     lines = [f"# {title}", "", f"n = {evaluation.n} clips", ""]
     for name, value, (low, high) in (
         ("top-1", evaluation.top1, evaluation.top1_interval),
         ("top-5", evaluation.top5, evaluation.top5_interval),
     ):
         lines.append(f"- {name}: {100 * value:.1f} % (95 % interval {100 * low:.1f} to {100 * high:.1f})")
+    lines.append(f"- calibration error (ECE): {evaluation.ece:.3f}")
+    pairs = [f"{first} and {second} {times}" for first, second, times in evaluation.confused(PAIRS)]
+    lines.append(f"- most confused pairs: {', '.join(pairs) or 'none'}")
     lines += ["", f"| {' | '.join(header)} |", f"|{'---|' * len(header)}"]
     lines += [f"| {' | '.join(cell.replace('|', '/') for cell in row)} |" for row in rows]
     return "\n".join(lines) + "\n"

@@ -1,0 +1,113 @@
+"""report.md and report.html of a finished run: figures, how the weights were chosen, curves, confusion, settings,
+and what to do next. The page holds its pictures itself, so it can be sent as one file.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+from pathlib import Path
+from typing import Any
+
+from toolkit.train.log import EpochRow
+from toolkit.train.report import Evaluation, worst_first
+from toolkit.train.settings import Settings
+
+PAIRS = 15
+STYLE = """body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}
+table{border-collapse:collapse;margin:1rem 0}td,th{border:1px solid #ccc;padding:.2rem .6rem;text-align:left}
+img{max-width:100%}pre{background:#f4f4f4;padding:.8rem;overflow:auto}"""
+Table = tuple[tuple[str, ...], list[tuple[str, ...]]]
+
+
+def write_run_report(
+    run_dir: Path,
+    settings: Settings,
+    facts: dict[str, Any],
+    metrics: dict[str, Any],
+    rows: list[EpochRow],
+    best_epoch: int,
+    evaluation: Evaluation | None,
+) -> list[Path]:
+    """Write both; pictures of the run that are there (curves.png, confusion-val.png) are shown. Returns paths.
+
+    evaluation: of the kept weights on the validation clips; None without such clips.
+    """
+    title = f"Training run {run_dir.name}"
+    figures = _figures(facts, metrics, rows, best_epoch)
+    rule = selection_rule(settings, evaluation is not None, best_epoch)
+    command = f"toolkit export {run_dir} --output model.onnx"
+    tables: list[tuple[str, Table]] = [("Figures", figures)]
+    if evaluation is not None:
+        tables.append(("Glosses, worst first", worst_first(evaluation)))
+        pairs: list[tuple[str, ...]] = [(a, b, str(times)) for a, b, times in evaluation.confused(PAIRS)]
+        tables.append(("Most confused pairs", (("gloss", "and", "times"), pairs)))
+    pictures = [name for name in ("curves.png", "confusion-val.png") if (run_dir / name).is_file()]
+    markdown = [f"# {title}", rule, *(f"![{name}]({name})" for name in pictures)]
+    page = [f"<h1>{html.escape(title)}</h1>", f"<p>{html.escape(rule)}</p>"]
+    for name in pictures:
+        content = base64.b64encode((run_dir / name).read_bytes()).decode("ascii")
+        page.append(f'<img alt="{name}" src="data:image/png;base64,{content}">')
+    for heading, table in tables:
+        markdown.append(f"## {heading}\n\n{_as_markdown(table)}")
+        page.append(f"<h2>{heading}</h2>{_as_html(table)}")
+    config = settings.to_yaml()
+    markdown.append(f"## Settings as run\n\n```yaml\n{config}```\n\n## Next\n\n```\n{command}\n```")
+    page.append(f"<h2>Settings as run</h2><pre>{html.escape(config)}</pre>")
+    page.append(f"<h2>Next</h2><pre>{html.escape(command)}</pre>")
+    head = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(title)}</title>'
+    paths = [run_dir / "report.md", run_dir / "report.html"]
+    paths[0].write_text("\n\n".join(markdown) + "\n", encoding="utf-8")
+    paths[1].write_text(f"{head}<style>{STYLE}</style>\n" + "\n".join(page) + "</html>\n", encoding="utf-8")
+    return paths
+
+
+def selection_rule(settings: Settings, validated: bool, best_epoch: int) -> str:
+    """How the weights that count were chosen, in a sentence or two. Never by a test split: training reads none."""
+    if not validated:
+        return "There were no validation clips, so the weights are the last epoch's and no figure is known."
+    if settings.training.choose == "last":
+        return (
+            "The weights are the last epoch's, fixed beforehand, so the figures on the validation clips are not "
+            "chosen. No test clip was read."
+        )
+    return (
+        f"The weights are those of epoch {best_epoch}, which did best on the validation clips; the figures on these "
+        "very clips are therefore a little too good. No test clip was read: measure those with toolkit evaluate."
+    )
+
+
+def _figures(facts: dict[str, Any], metrics: dict[str, Any], rows: list[EpochRow], best_epoch: int) -> Table:
+    lines: list[tuple[str, ...]] = [
+        ("training clips", f"{facts['train_clips']} of split {', '.join(facts['train_splits'])}"),
+        ("validation clips", f"{facts['val_clips']} of split {facts['val_split']}"),
+        ("weights kept", f"epoch {best_epoch} of {rows[-1].epoch}"),
+        ("time", f"{sum(row.seconds for row in rows):.0f} s"),
+        ("peak memory", f"{max(row.peak_rss_mib for row in rows):.0f} MiB"),
+    ]
+    if facts["val_signers"]:
+        lines.insert(2, ("signers only validated on", ", ".join(facts["val_signers"])))
+    if metrics["val_top1"] is not None:
+        low, high = metrics["val_top1_interval"]
+        text = f"{100 * metrics['val_top1']:.1f} % (95 %: {100 * low:.1f} to {100 * high:.1f})"
+        lines += [("validation top-1", text), ("validation top-5", f"{100 * metrics['val_top5']:.1f} %")]
+    if "temperature" in metrics:
+        before, after = metrics["ece_uncalibrated"], metrics["ece"]
+        lines.append(("temperature, fitted on the validation clips", f"{metrics['temperature']:.2f}"))
+        lines.append(("calibration error (ECE) before, after", f"{before:.3f}, {after:.3f}"))
+    return ("figure", "value"), lines
+
+
+def _as_markdown(table: Table) -> str:
+    header, rows = table
+    lines = [header, ("---",) * len(header), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in lines)
+
+
+def _as_html(table: Table) -> str:
+    header, rows = table
+    head = "".join(f"<th>{html.escape(cell)}</th>" for cell in header)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
+    )
+    return f"<table><tr>{head}</tr>{body}</table>"
