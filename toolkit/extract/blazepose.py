@@ -21,6 +21,7 @@ from toolkit.extract.blazepose_landmarks import Pose, PoseLandmarks
 from toolkit.extract.protocol import Extraction, ExtractorSpec, Fingerprint
 from toolkit.extract.regions import Region
 from toolkit.landmarks import get_layout
+from toolkit.session import give_back_memory
 from toolkit.weights import weights_sha256
 
 NETWORKS = tuple(blazepose_landmarks.WEIGHTS)
@@ -74,6 +75,7 @@ class OnnxPose:
             InputError: a frame is not (H, W, 3) uint8.
         """
         values = list(self.follow(frames))
+        give_back_memory()
         clip = np.stack(values) if values else np.empty((0, *self.item_shape), np.float32)
         return Extraction(clip, self._quality(clip))
 

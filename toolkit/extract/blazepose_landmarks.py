@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.extract.regions import Cropper, Region, between
-from toolkit.session import make_session
+from toolkit.session import FixedRun, make_session
 from toolkit.weights import weights_path
 
 WEIGHTS = {"full": "pose_landmarks_full.onnx", "lite": "pose_landmarks_lite.onnx"}
 SIDE = 256  # of the square input in pixels, and the unit of x, y, z
+NETWORK_POINTS, HEATMAP_SIDE = 39, 64
 POINTS = 33  # body points; the network gives six more: two place the next region, the rest are unused
 HIPS, EDGE = 33, 34
 MIN_PRESENCE = 0.5  # MediaPipe's min_tracking_confidence / min_pose_presence_confidence
@@ -48,19 +49,24 @@ class PoseLandmarks:
 
     def __init__(self, network: str, refine_kernel: int, threads: int = 1) -> None:
         """network: "full" or "lite"; refine_kernel: odd side of the heatmap window in cells."""
-        self._session = make_session(weights_path(WEIGHTS[network]), threads, arena=True)
         self._cropper = Cropper(SIDE, 0.0, 1.0, cv2.BORDER_REPLICATE)
+        self._points = np.empty((1, NETWORK_POINTS, 5), np.float32)
+        self._presence = np.empty(1, np.float32)
+        self._heatmaps = np.empty((1, NETWORK_POINTS, HEATMAP_SIDE, HEATMAP_SIDE), np.float32)
+        outputs = {"landmarks": self._points, "presence": self._presence, "heatmap": self._heatmaps}
+        session = make_session(weights_path(WEIGHTS[network]), threads, arena=True)
+        self._network = FixedRun(session, {"image": self._cropper.tensor}, outputs)
         self._kernel = refine_kernel
 
     def find(self, image: NDArray[np.uint8], region: Region) -> Pose | None:
         """image: (H, W, 3) uint8 RGB. None when the network sees nobody in the region."""
-        outputs = ["landmarks", "presence", "heatmap"]
-        raw, presence, heatmaps = self._session.run(outputs, {"image": self._cropper.cut(image, region)})
-        if presence.item() < MIN_PRESENCE:
+        self._cropper.cut(image, region)
+        self._network.run()
+        if self._presence.item() < MIN_PRESENCE:
             return None
-        points = raw[0].astype(np.float64)
+        points = self._points[0].astype(np.float64)
         places = points[:, :2] / SIDE
-        places[:POINTS] = refined(places[:POINTS], heatmaps[0, :POINTS], self._kernel)
+        places[:POINTS] = refined(places[:POINTS], self._heatmaps[0, :POINTS], self._kernel)
         pixels = region.to_image(places[: EDGE + 1])
         height, width = image.shape[:2]
         values = np.empty((POINTS, 4), np.float32)

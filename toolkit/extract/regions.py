@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 STEPS = 32  # OpenCV's fixed-point maps count in 1/32 pixel (INTER_TAB_SIZE)
 STEPS_BITS = 5
 FARTHEST = 32767 * STEPS  # their whole pixels are int16
+BAND = 128  # rows of a crop that are placed at a time
 MOST_COPIED = 500_000  # pixels; copying many more takes as long as remap does at the edges
 
 
@@ -128,9 +129,8 @@ class Cropper:
         self._part = _Part(slice(None), slice(None), False)
         self._edged = np.empty((0, 0, 3), np.uint8)
         self._grid = np.arange(side) / side
-        self._exact = np.empty((side, side), np.float64)
-        self._ratio = np.empty((side, side), np.float64)
-        self._steps = np.empty((3, side, side), np.int32)  # source x and y in 1/32 pixel, and room
+        self._exact = np.empty((2, BAND, side), np.float64)  # positions, and what they are multiplied by
+        self._steps = np.empty((3, BAND, side), np.int32)  # source x and y in 1/32 pixel, and room
         self._whole = np.empty((side, side, 2), np.int16)
         self._fraction = np.empty((side, side), np.uint16)
         self._image = np.empty((side, side, 3), np.uint8)
@@ -171,36 +171,64 @@ class Cropper:
 
     def _aim(self, region: Region, height: int, width: int) -> None:
         """Compute where in the image every pixel of the crop lies."""
-        corners = region.corners()
-        across, down, g, h = placement(corners)
-        np.add(g * self._grid + 1, (h * self._grid)[:, np.newaxis], out=self._ratio)
-        np.divide(STEPS, self._ratio, out=self._ratio)
-        replicated = self._border == cv2.BORDER_REPLICATE
-        x, y, room = self._steps
-        placed = ((x, across, width - 1), (y, down, height - 1))
-        for steps, (along_row, along_column, origin), last in placed:
-            row, column = along_row * self._grid + origin, along_column * self._grid
-            np.add(row, column[:, np.newaxis], out=self._exact)
-            np.multiply(self._exact, self._ratio, out=self._exact)
-            np.rint(self._exact, out=self._exact)
-            low, high = (0, last * STEPS) if replicated else (-FARTHEST, FARTHEST)
-            np.clip(self._exact, low, high, out=self._exact)
-            np.copyto(steps, self._exact, casting="unsafe")
-        if replicated:
-            self._part = _Part.holding(x, y, height, width)
-            x -= self._part.columns.start * STEPS
-            y -= self._part.rows.start * STEPS
-        # whole pixels: x and y, an int16 each, in one number; fractions: both in another
+        placed = placement(region.corners())
+        lasts = (width - 1, height - 1)
+        if self._border == cv2.BORDER_REPLICATE:
+            limits = [(0, last * STEPS) for last in lasts]
+            ends = self._grid[:: self._side - 1]
+            corners = np.empty((2, 2, 2), np.int32)
+            _locate(placed, ends, ends, limits, np.empty((2, 2, 2)), corners)
+            self._part = _Part.holding(corners, height, width)
+        else:
+            limits = [(-FARTHEST, FARTHEST)] * 2
+        left, top = self._part.columns.start or 0, self._part.rows.start or 0
         pairs = self._whole.view(np.int32)[..., 0]
-        np.right_shift(y, STEPS_BITS, out=pairs)
-        np.left_shift(pairs, 16, out=pairs)
-        np.right_shift(x, STEPS_BITS, out=room)
-        np.bitwise_and(room, 0xFFFF, out=room)
-        np.bitwise_or(pairs, room, out=pairs)
-        np.bitwise_and(x, STEPS - 1, out=x)
-        np.bitwise_and(y, STEPS - 1, out=y)
-        np.left_shift(y, STEPS_BITS, out=y)
-        np.bitwise_or(x, y, out=self._fraction, casting="unsafe")
+        for begin in range(0, self._side, BAND):  # bands stay in the processor's cache
+            rows = slice(begin, min(begin + BAND, self._side))
+            count = rows.stop - begin
+            x, y, room = self._steps[:, :count]
+            _locate(
+                placed, self._grid, self._grid[rows], limits, self._exact[:, :count], self._steps[:2, :count]
+            )
+            x -= left * STEPS
+            y -= top * STEPS
+            # whole pixels: x and y, an int16 each, in one number; fractions: both in another
+            np.right_shift(x, STEPS_BITS, out=room)
+            np.bitwise_and(room, 0xFFFF, out=room)
+            pair = pairs[rows]
+            np.right_shift(y, STEPS_BITS, out=pair)
+            np.left_shift(pair, 16, out=pair)
+            np.bitwise_or(pair, room, out=pair)
+            np.bitwise_and(x, STEPS - 1, out=x)
+            np.bitwise_and(y, STEPS - 1, out=y)
+            np.left_shift(y, STEPS_BITS, out=y)
+            np.bitwise_or(x, y, out=self._fraction[rows], casting="unsafe")
+
+
+def _locate(
+    placed: tuple[Coefficients, Coefficients, float, float],
+    columns: NDArray[np.float64],
+    rows: NDArray[np.float64],
+    limits: list[tuple[int, int]],
+    exact: NDArray[np.float64],
+    steps: NDArray[np.int32],
+) -> None:
+    """Write to `steps` (2, R, C) where in the image points (column, row) of the unit square lie, in 1/32 pixel.
+
+    placed: see `placement`; limits: lowest and highest x, and y; exact: (2, R, C), room to compute in.
+    """
+    across, down, g, h = placed
+    place, ratio = exact
+    np.add(g * columns + 1, (h * rows)[:, np.newaxis], out=ratio)
+    np.divide(STEPS, ratio, out=ratio)
+    for (along_row, along_column, origin), (low, high), found in zip(
+        (across, down), limits, steps, strict=True
+    ):
+        np.add(along_row * columns + origin, (along_column * rows)[:, np.newaxis], out=place)
+        np.multiply(place, ratio, out=place)
+        np.rint(place, out=place)
+        np.clip(place, low, high, out=place)
+        np.copyto(found, place, casting="unsafe")
 
 
 class _Part(NamedTuple):
@@ -211,12 +239,10 @@ class _Part(NamedTuple):
     is_edged: bool
 
     @classmethod
-    def holding(cls, x: NDArray[np.int32], y: NDArray[np.int32], height: int, width: int) -> _Part:
-        """What sampling at these places needs, in 1/32 pixel and inside of an image of that size."""
-        # a turned square reaches farthest at its corners
-        at_corners = x[:: len(x) - 1, :: len(x) - 1], y[:: len(y) - 1, :: len(y) - 1]
+    def holding(cls, corners: NDArray[np.int32], height: int, width: int) -> _Part:
+        """What sampling between these places needs, x and y (2, ...) in 1/32 pixel and inside of the image."""
         (left, top), (right, bottom) = (
-            [int(pick(places)) >> STEPS_BITS for places in at_corners] for pick in (np.min, np.max)
+            [int(pick(places)) >> STEPS_BITS for places in corners] for pick in (np.min, np.max)
         )
         part = cls(slice(top, bottom + 2), slice(left, right + 2), False)
         if right < width - 1 and bottom < height - 1:
