@@ -35,6 +35,23 @@ class LiteRTSession:
         return [found[name] for name in outputs]
 
 
+class LiteRTRun:
+    """The same behind toolkit.session.FixedRun."""
+
+    def __init__(
+        self,
+        session: LiteRTSession,
+        inputs: dict[str, NDArray[np.float32]],
+        outputs: dict[str, NDArray[np.float32]],
+    ) -> None:
+        self._session, self._inputs, self._outputs = session, inputs, outputs
+
+    def run(self) -> None:
+        found = self._session.run(list(self._outputs), self._inputs)
+        for array, values in zip(self._outputs.values(), found, strict=True):
+            array[...] = values
+
+
 @pytest.fixture(scope="module")
 def sources() -> dict[Source, bytes]:
     pytest.importorskip("ai_edge_litert", reason="LiteRT is not installed (extra: dev)")
@@ -61,6 +78,7 @@ def test_with_litert_the_landmarks_are_mediapipes(
 
     for module in (blazepose_detector, blazepose_landmarks):
         monkeypatch.setattr(module, "make_session", make_session)
+        monkeypatch.setattr(module, "FixedRun", LiteRTRun, raising=False)
     extractor = make_extractor(
         ExtractorSpec("pose", "onnx", network=network, per_frame=True, refine_kernel=9)
     )

@@ -1,7 +1,8 @@
 """The onnx pose backend beside MediaPipe's own landmarks, on real signers.
 
 A landmark is refined in a window around the heatmap cell it lies in. Where it lies within rounding error of the
-border between two cells, two runtimes may take different windows; such landmarks (a few of 10 000) are counted apart.
+border between two cells, two runtimes may take different windows, as MediaPipe's own two releases do; such
+landmarks (one of 10 000) are counted apart. test_blazepose_arithmetic.py has no such rounding.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ REFERENCES = {
     ("mediapipe_1_2_2_image", 7),
 }
 HANDS = [LAYOUTS["body_hands"].parts[part] for part in ("left_hand", "right_hand")]
-MEAN, MOST, ACROSS_A_CELL, MOST_CELLS = 2e-5, 1e-3, 2e-2, 1e-3
+MEAN, MOST, ACROSS_A_CELL, MOST_CELLS = 2e-5, 1e-3, 2e-2, 1e-3  # 0.7 of 3168 expected, 0 to 2 seen
 
 Clips = list[list[NDArray[np.uint8]]]
 Reference = dict[str, NDArray[np.generic]]
@@ -105,9 +106,9 @@ def test_hands_are_those_of_holistic(clips: Clips, reference: Reference) -> None
     expected = reference["holistic_0_10_21_static_hands"].astype(np.float64)
     found, there = ~np.isnan(hands[..., 0, 0]), ~np.isnan(expected[..., 0, 0])
 
-    assert (found == there).mean() >= 0.98
+    assert (found == there).mean() >= 0.99
     both = found & there
-    assert np.abs(hands[both][..., :2] - expected[both][..., :2]).mean() <= 2e-3
+    assert np.abs(hands[both][..., :2] - expected[both][..., :2]).mean() <= 1e-3
     assert np.abs(hands[both][..., 2] - expected[both][..., 2]).mean() <= 2e-3
     scores = hands[found][..., 3]
     assert scores.min() > 0.5
@@ -125,8 +126,8 @@ def test_following_hands_finds_what_holistic_finds(clips: Clips, reference: Refe
     both = found & there
     assert both.sum() >= 0.95 * there.sum()
     distances = np.abs(hands[both][..., :2] - expected[both][..., :2]).mean(axis=(1, 2))
-    assert np.median(distances) <= 2e-3
-    assert distances.mean() <= 5e-3
+    assert np.median(distances) <= 1.5e-3
+    assert distances.mean() <= 4e-3
 
 
 def test_a_mirrored_signer_has_the_hands_swapped(clips: Clips) -> None:

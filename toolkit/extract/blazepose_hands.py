@@ -50,7 +50,7 @@ WRIST, INDEX, MIDDLE, RING = 0, 5, 9, 13  # first joints (HandLandmarksToRectCal
 
 # A second look, when a hand was not found (docs/poses.md): where it was before, and in the whole rough region.
 # What is found there counts when it is the right hand of the two, on the right arm.
-MAX_FRUITLESS = 2  # it is not repeated frame after frame where it finds nothing
+MAX_FRUITLESS = 1  # it is not repeated frame after frame where it finds nothing
 MIN_SIDE_AGREEMENT = 0.5  # of the network's own opinion whether it is a left or a right hand
 MAX_WRIST_DISTANCE = 0.8  # between the hand's and the pose's wrist, in parts of the hand's length
 
