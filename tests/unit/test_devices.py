@@ -64,6 +64,10 @@ def test_precision_that_a_choice_rules_out(tmp_path: Path) -> None:
         settle(replace(ANY, backend="torch", precision="int8"))
     with pytest.raises(ConfigError, match="for the network that ships, not for one of your own"):
         settle(replace(own, precision="int8"))
+    assert settle(replace(ANY, image_size=160)).spec.precision == "int8"
+    assert settle(replace(ANY, image_size=128)).spec.precision == "fp32"
+    with pytest.raises(ConfigError, match="keeps its embeddings at 224 and 160 pixels only"):
+        settle(replace(ANY, image_size=128, precision="int8"))
     with pytest.raises(ConfigError, match="precision int8 is for --mode features"):
         settle(ExtractorSpec("pose", "onnx", precision="int8"))
 

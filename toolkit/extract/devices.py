@@ -14,7 +14,7 @@ from typing import NamedTuple
 import onnxruntime
 
 from toolkit.errors import ConfigError, MissingDependencyError, require
-from toolkit.extract.cnn_projection import INT8_FILE
+from toolkit.extract.cnn_projection import INT8_FILE, INT8_SIZES
 from toolkit.extract.protocol import AUTO, ExtractorSpec
 from toolkit.session import PROVIDERS
 from toolkit.weights import SHA256, weights_path
@@ -85,6 +85,8 @@ def _with_precision(spec: ExtractorSpec, asked: str, notes: tuple[str, ...]) -> 
         "runs on a CPU only, not on cuda": spec.device != "cpu",
         f"needs --backend onnx, not {spec.backend}": spec.backend != "onnx",
         "is for the network that ships, not for one of your own": spec.model_asset is not None,
+        f"keeps its embeddings at {' and '.join(map(str, INT8_SIZES))} pixels only": spec.image_size
+        not in (None, *INT8_SIZES),
         "does not ship with this release": INT8_FILE not in SHA256,
     }
     against = [reason for reason, holds in reasons.items() if holds]
