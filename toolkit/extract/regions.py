@@ -181,22 +181,21 @@ class Cropper:
             self._part = _Part.holding(corners, height, width)
         else:
             limits = [(-FARTHEST, FARTHEST)] * 2
-        left, top = self._part.columns.start or 0, self._part.rows.start or 0
+        left, top = (self._part.columns.start or 0) * STEPS, (self._part.rows.start or 0) * STEPS
         pairs = self._whole.view(np.int32)[..., 0]
         for begin in range(0, self._side, BAND):  # bands stay in the processor's cache
-            rows = slice(begin, min(begin + BAND, self._side))
-            count = rows.stop - begin
+            rows = slice(begin, begin + BAND)
+            count = len(self._grid[rows])
             x, y, room = self._steps[:, :count]
             _locate(
                 placed, self._grid, self._grid[rows], limits, self._exact[:, :count], self._steps[:2, :count]
             )
-            x -= left * STEPS
-            y -= top * STEPS
+            x -= left
+            y -= top
             # whole pixels: x and y, an int16 each, in one number; fractions: both in another
             np.right_shift(x, STEPS_BITS, out=room)
             np.bitwise_and(room, 0xFFFF, out=room)
-            pair = pairs[rows]
-            np.right_shift(y, STEPS_BITS, out=pair)
+            pair = np.right_shift(y, STEPS_BITS, out=pairs[rows])
             np.left_shift(pair, 16, out=pair)
             np.bitwise_or(pair, room, out=pair)
             np.bitwise_and(x, STEPS - 1, out=x)
