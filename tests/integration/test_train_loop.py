@@ -191,7 +191,7 @@ def test_without_validation_clips_the_last_epoch_is_the_best(tmp_path):
 
 def test_a_loss_that_is_not_finite_names_epoch_and_batch(tmp_path):
     store = make_store(tmp_path / "store", broken=True)
-    with pytest.raises(TrainingError, match="epoch 1, batch 1 of 5"):
+    with pytest.raises(TrainingError, match=r"epoch 1, batch 1 of 5.*train-\w+-\d"):
         make_trainer(store, tmp_path / "run", model__normalization="none").run(nothing)
 
 
@@ -224,3 +224,54 @@ def test_a_store_of_another_mode_is_refused(tmp_path):
     store = make_store(tmp_path / "store")
     with pytest.raises(ConfigError, match=r"'features'.*'pose'.*pose_dir"):
         prepare(load_settings(None, {"efficiency.pose_dir": str(store)}))
+
+
+@pytest.mark.parametrize("stop", [1, 5])
+def test_any_epoch_is_a_good_one_to_stop_at(tmp_path, stop):
+    store = make_store(tmp_path / "store")
+    make_trainer(store, tmp_path / "whole").run(nothing)
+
+    def stop_then(row):
+        if row.epoch == stop:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        make_trainer(store, tmp_path / "parts").run(stop_then)
+    make_trainer(store, tmp_path / "parts", True).run(nothing)
+    whole, parts = (read_checkpoint(tmp_path / run, "last") for run in ("whole", "parts"))
+    assert same(whole[1], parts[1]) and same(whole[2], parts[2]) and whole[0] == parts[0]
+
+
+def test_it_stops_when_nothing_gets_better(tmp_path):
+    store = make_store(tmp_path / "store")
+    changes = {"training__epochs": 200, "training__patience": 4}
+    outcome = make_trainer(store, tmp_path / "run", **changes).run(nothing)
+    assert outcome.epochs < 100 and outcome.epochs - outcome.best_epoch <= 4
+    again = make_trainer(store, tmp_path / "run", True, **changes).run(nothing)
+    assert again.epochs == outcome.epochs
+
+
+def test_running_out_of_memory_says_what_to_lower(tmp_path):
+    store = make_store(tmp_path / "store")
+    trainer = make_trainer(store, tmp_path / "run")
+    huge = trainer.train
+
+    class Enormous:  # clips that no memory holds, asked for as real ones are
+        def __getattr__(self, name):
+            return getattr(huge, name)
+
+        def __len__(self):
+            return len(huge)
+
+        def batch(self, indices):
+            return np.empty((len(indices), 2**40, SIZE), np.float32)
+
+    trainer.train = Enormous()
+    with pytest.raises(TrainingError, match=r"--batch_size 2 \(it is 5\); --num_frames 8; poses"):
+        trainer.run(nothing)
+
+
+def test_the_temperature_is_kept_with_the_weights(tmp_path):
+    outcome = make_trainer(make_store(tmp_path / "store"), tmp_path / "run").run(nothing)
+    assert outcome.metrics["ece"] <= outcome.metrics["ece_uncalibrated"] + 0.05
+    assert outcome.metrics["temperature"] > 0
