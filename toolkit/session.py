@@ -27,7 +27,7 @@ def make_session(
     model: a file or the bytes of one; threads: intra-op threads (one by default: clips run in parallel
     processes, and a spinning second thread costs more than it gives on two cores); arena: keep the memory of one
     run for the next, also of another session with an arena, good where runs have the same sizes, since it is
-    never given back; device: a key of PROVIDERS.
+    never given back (the caller of several calls `give_back_memory` once); device: a key of PROVIDERS.
 
     Raises:
         ModelFileError: the file is missing or onnxruntime refuses it.
@@ -59,7 +59,8 @@ def make_session(
             f"onnxruntime has {PROVIDERS[device]} but cannot start it: CUDA or cuDNN is missing or of another "
             'release. Install them with: pip install "onnxruntime-gpu[cuda,cudnn]"; or use --device cpu'
         )
-    give_back_memory()
+    if not arena:
+        give_back_memory()
     return session
 
 

@@ -63,6 +63,7 @@ class OnnxPose:
                 part: HandFinder(networks, arm, exact=spec.per_frame) for arm, part in enumerate(HANDS)
             }
             self._parts = {part: layout.parts[part] for part in HANDS}
+        give_back_memory()  # once, after all networks: what one has freed the next one takes
         self.fingerprint: Fingerprint = fingerprint(spec)
 
     def extract(self, frames: Iterable[NDArray[np.uint8]]) -> Extraction:
