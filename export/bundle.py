@@ -19,12 +19,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from export.bundle_texts import TEXTS, written_for
 from export.runtime_files import PACKAGE, ROOT, needed_by
-from toolkit.errors import ExportError
+from toolkit.errors import ExportError, VideoReadError
 from toolkit.extract import EXTRACTORS, cnn_projection, make_extractor
 from toolkit.extract.source import trained_extractor
 from toolkit.metadata import ModelMetadata
@@ -92,9 +94,7 @@ def write_bundle(model: Path, target: Path) -> BundleReport:
                 f"the bundle {target} cannot be written: {error.strerror or error}. Give another --bundle"
             ) from error
     size = target.stat().st_size if target.suffix == ".zip" else sum(map(len, files.values()))
-    networks = [
-        Path(name).name for name in files if name.startswith(f"{PACKAGE}/") and name.endswith(".onnx")
-    ]
+    networks = [Path(name).name for name in files if name.endswith((".onnx", ".npy")) and name != MODEL]
     return BundleReport(target, size, len(files), networks)
 
 
@@ -172,29 +172,45 @@ def _staging(target: Path) -> Iterator[Path]:
 
 
 def _check(folder: Path, recognizer: Recognizer) -> None:
-    """Run the bundle on a drawn clip and compare.
+    """Run the bundle on a drawn clip and, through its networks, on noisy frames, and compare.
 
     Raises:
         ExportError: it failed, or gave anything else than this process.
     """
-    shape, random = recognizer.metadata.item_shape, np.random.default_rng(0)
-    clip = random.uniform(0.2, 0.8, (2 * recognizer.metadata.num_frames, *shape)).astype(np.float32)
-    if recognizer.metadata.mode == "video":
-        clip = (255 * clip).astype(np.uint8)
-    ours = recognizer.predict(clip)
+    about, random = recognizer.metadata, np.random.default_rng(0)
+    size = about.item_shape if about.mode == "video" else (96, 128, 3)
+    frames = random.integers(0, 256, (about.num_frames, *size), np.uint8)
+    clips = {"frames.npy": frames}
+    if about.mode != "video":
+        drawn = random.uniform(0.2, 0.8, (2 * about.num_frames, *about.item_shape))
+        clips["clip.npy"] = drawn.astype(np.float32)
     with tempfile.TemporaryDirectory() as name:
-        source = Path(name) / "clip.npy"
-        np.save(source, clip)
-        command = [sys.executable, "-I", "-B", str(folder / PROGRAM), str(source), "--json"]
+        sources = {str(Path(name) / file): clip for file, clip in clips.items()}
+        for source, clip in sources.items():
+            np.save(source, clip)
+        # two sources at least, so that the answer has one form for what was recognised and what was not
+        command = [sys.executable, "-I", "-B", str(folder / PROGRAM), *sources, *sources, "--json"]
         done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False,
                               env=os.environ | {"PYTHONIOENCODING": "utf-8"})  # fmt: skip
     lines = done.stdout.splitlines()
-    answer = json.loads(lines[-1]) if done.returncode == 0 and lines else {}
-    if answer.get("top") != json.loads(json.dumps(ours.top)):
+    found = (
+        json.loads(lines[-1]) if done.returncode in (0, 1) and lines else {"predictions": (), "failed": {}}
+    )
+    theirs = {one["source"]: one["top"] for one in found["predictions"]} | found["failed"]
+    ours = {source: _answer(recognizer, clip) for source, clip in sources.items()}
+    if theirs != ours:
         raise ExportError(
-            f"the bundle does not answer as this package does: {done.stderr.strip()[-500:] or answer}. "
+            f"the bundle does not answer as this package does: {done.stderr.strip()[-500:] or theirs}. "
             "No bundle was written; please report this"
         )
+
+
+def _answer(recognizer: Recognizer, clip: NDArray[Any]) -> list[list[str | float]] | str:
+    """The best glosses, or why there are none: of noise, that nobody was found."""
+    try:
+        return [list(pair) for pair in recognizer.predict(clip).top]
+    except VideoReadError as error:
+        return str(error)
 
 
 def _write_zip(files: dict[str, bytes], target: Path) -> None:

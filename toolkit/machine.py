@@ -29,12 +29,15 @@ UNLIMITED = 1 << 60  # bytes; a container without a limit says such a number
 def cpu_features() -> list[str]:
     """Of AVX2, AVX-512, VNNI (PCs), NEON and DOTPROD (ARM), what this processor has, also when it is emulated.
 
-    numpy asks the processor itself; AVX-VNNI, which it does not look for, is read from Linux alone.
+    numpy asks the processor itself. AVX-VNNI, which it does not look for, is read from Linux alone, and only where
+    Linux agrees with numpy: of an emulated processor it describes the real one.
     """
     found = np.show_config(mode="dicts")["SIMD Extensions"]
     names = {*found.get("baseline", ()), *found.get("found", ())}
     features = [feature for feature, known in _NUMPY_NAMES.items() if names & known]
-    if "AVX2" in features and "VNNI" not in features and "avx_vnni" in _read("/proc/cpuinfo").split():
+    flags = _read("/proc/cpuinfo").split()
+    agrees = ("avx512f" in flags) == ("AVX-512" in features)
+    if "AVX2" in features and "VNNI" not in features and "avx_vnni" in flags and agrees:
         features.append("VNNI")
     return features
 

@@ -54,8 +54,8 @@ def run(args: argparse.Namespace) -> int:
 def _lines(finding: Finding) -> list[str]:
     mark = "ok" if finding.ok else "WRONG" if finding.required else "no"
     optional = "" if finding.ok or finding.required else " (optional)"
-    lines = [f"{mark:5s}  {finding.name:26s}  {finding.found}{optional}"]
-    return lines if finding.ok else [*lines, f"{'':35s}cure: {finding.cure}"]
+    lines = [f"{mark:5s}  {finding.name:28s}  {finding.found}{optional}"]
+    return lines if finding.ok else [*lines, f"{'':37s}cure: {finding.cure}"]
 
 
 def _printer() -> Callable[[str, str], None]:
