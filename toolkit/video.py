@@ -8,36 +8,27 @@ contradicts those time stamps falls back to counting every decoded frame.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import av
 import numpy as np
 from av.error import FFmpegError
 from av.video.frame import VideoFrame
-from av.video.reformatter import Interpolation, VideoReformatter
+from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from toolkit.errors import VideoReadError
-
-av.logging.set_level(None)  # decoders complain on stderr about every damaged frame; we count them ourselves
+from toolkit.video_file import decoded, opened, pixel_aspect, to_rgb
 
 ONE_FRAME_PER_PACKET = frozenset(
     {"h264", "hevc", "mpeg4", "mpeg2video", "mjpeg", "msmpeg4v3", "wmv2", "flv", "theora"}
 )
 """Codecs without hidden frames. VP8, VP9 and AV1 have packets that show nothing: theirs do not count."""
 
-OPEN_OPTIONS: dict[str, Any] = (
-    {} if int(av.__version__.split(".")[0]) >= 19 else {"metadata_errors": "ignore"}
-)
-"""Titles in a foreign encoding are no reason to refuse a video; from PyAV 19 on that goes without saying."""
-
-MAX_PIXELS = 8192 * 8192  # a frame this large is an attack or a mistake, and would not fit a weak PC's memory
-
-SQUARE_TOLERANCE = 0.02  # re-encoders write pixel aspects such as 1280/1281, which mean a square pixel
+Decode = Callable[[Any, Any, list[int]], Iterator[tuple[int, VideoFrame]]]
+"""(container, stream, keys of frames) -> those of the frames that decode, with their keys."""
 
 
 class Picked(NamedTuple):
@@ -53,19 +44,24 @@ def sample_frames(
     frame_start: int = 1,
     frame_end: int = -1,
     size: tuple[int, int] | None = None,
+    hold_bytes: int | None = None,
 ) -> Iterator[NDArray[np.uint8]]:
     """Decode exactly `num_frames` frames; a clip with fewer frames repeats some.
 
     frame_start, frame_end: 1-based inclusive range, -1 = to the end; a range that lies beyond the end of the
     file is ignored (see Clip). size: (width, height) in pixels to resize to while converting (area average);
     None keeps the video's own size. Yields images (H, W, 3) uint8 RGB, one at a time, so that only one is in
-    memory in full; decoding is over when this returns.
+    memory in full; decoding is over when this returns. hold_bytes: how much memory decoded frames may take until
+    they are asked for; where they would take more, the file is decoded twice, first to find out what can be,
+    then again while the images are taken. None: no limit.
 
     Raises:
         VideoReadError: no such file, not a video, or not one frame decodes.
     """
     if num_frames < 1:
         raise ValueError(f"num_frames is {num_frames}; it must be at least 1")
+    if hold_bytes is not None and num_frames * _decoded_bytes(path) > hold_bytes:
+        return _taken_again(path, num_frames, frame_start, frame_end, size)
     picked = _pick_by_time(path, num_frames, frame_start, frame_end)
     if picked is None:
         picked = _pick_by_count(path, num_frames, frame_start, frame_end)
@@ -80,10 +76,10 @@ def timed_frames(path: Path) -> Iterator[tuple[float, Callable[[], NDArray[np.ui
     Raises:
         VideoReadError: no such file, or not a video; from the call, a frame that cannot be converted.
     """
-    with _opened(path) as (container, stream):
-        aspect, reformatter = _pixel_aspect(stream), VideoReformatter()
+    with opened(path) as (container, stream):
+        aspect, reformatter = pixel_aspect(stream), VideoReformatter()
         step, first, last = 1 / float(stream.average_rate or 25), None, 0.0
-        for number, frame in enumerate(_decoded(container, stream)):
+        for number, frame in enumerate(decoded(container, stream)):
             shown = frame.time
             if first is None:
                 first = shown
@@ -91,18 +87,18 @@ def timed_frames(path: Path) -> Iterator[tuple[float, Callable[[], NDArray[np.ui
             last = (
                 max(last, moment) if number == 0 or moment > last else last + step
             )  # stamps that do not rise
-            yield last, partial(_to_rgb, frame, reformatter, path, None, aspect)
+            yield last, partial(to_rgb, frame, reformatter, path, None, aspect)
 
 
 def count_frames(path: Path) -> int:
     """The number of frames that truly decode (decodes all of them)."""
-    with _opened(path) as (container, stream):
-        return sum(1 for _ in _decoded(container, stream))
+    with opened(path) as (container, stream):
+        return sum(1 for _ in decoded(container, stream))
 
 
 def frame_rate(path: Path) -> float:
     """Frames per second as the file gives them; 25 where it gives none."""
-    with _opened(path) as (_, stream):
+    with opened(path) as (_, stream):
         return float(stream.average_rate or 25)
 
 
@@ -114,118 +110,119 @@ def wanted_indices(total: int, num_frames: int, frame_start: int = 1, frame_end:
     return [int(index) for index in np.linspace(first, last, num_frames).round()]
 
 
+def _decoded_bytes(path: Path) -> int:
+    """What one decoded frame takes in memory, about: 12 bits per pixel."""
+    with opened(path) as (_, stream):
+        return int(stream.codec_context.width * stream.codec_context.height * 3 // 2)
+
+
+def _taken_again(
+    path: Path, num_frames: int, frame_start: int, frame_end: int, size: tuple[int, int] | None
+) -> Iterator[NDArray[np.uint8]]:
+    """The frames that the pickers pick, none of them held: it is decoded once to see that all are there."""
+    with opened(path) as (container, stream):
+        try:
+            order = _stamps(container, stream, num_frames, frame_start, frame_end)
+            there = 0 if order is None else sum(1 for _ in _decode_stamps(container, stream, order))
+        except FFmpegError:
+            order = None
+    if order is not None and there == len(set(order)):
+        return _images(path, order, _decode_stamps, size)
+    order = wanted_indices(_some_frames(path), num_frames, frame_start, frame_end)
+    return _images(path, order, _decode_numbers, size)
+
+
+def _images(
+    path: Path, order: list[int], decode: Decode, size: tuple[int, int] | None
+) -> Iterator[NDArray[np.uint8]]:
+    """One image for each key of `order`, which rises; frames are decoded when they are asked for."""
+    reformatter, waiting = VideoReformatter(), list(reversed(order))
+    with opened(path) as (container, stream):
+        aspect = pixel_aspect(stream)
+        for key, frame in decode(container, stream, order):
+            image = to_rgb(frame, reformatter, path, size, aspect)
+            while waiting and waiting[-1] == key:
+                waiting.pop()
+                yield image
+            del frame, image  # before the next ones are made
+    if waiting:
+        raise VideoReadError(f"{path}: gave fewer frames at the second reading; is it changing?")
+
+
 def _pick_by_time(path: Path, num_frames: int, frame_start: int, frame_end: int) -> Picked | None:
     """Take frames by the time stamps of the packets, or None where these cannot be trusted."""
-    with _opened(path) as (container, stream):
-        if stream.codec_context.name not in ONE_FRAME_PER_PACKET:
-            return None
-        stamps = []
+    with opened(path) as (container, stream):
         try:
-            for packet in container.demux(stream):
-                if packet.size and not packet.is_discard:
-                    if packet.pts is None or packet.is_corrupt:
-                        return None
-                    stamps.append(packet.pts)
-            if not stamps or len(set(stamps)) != len(stamps):
-                return None
-            stamps.sort()
-            order = [
-                stamps[index] for index in wanted_indices(len(stamps), num_frames, frame_start, frame_end)
-            ]
-            # Frames are matched by time stamp, so wherever the seek lands, what is taken is exact or nothing.
-            container.seek(order[0], stream=stream, backward=True)
-            held = _decode_stamps(container, stream, set(order))
+            order = _stamps(container, stream, num_frames, frame_start, frame_end)
+            held = {} if order is None else dict(_decode_stamps(container, stream, order))
         except FFmpegError:
             return None  # damaged or cut off: what is there is counted frame by frame
-        return None if held is None else Picked([held[stamp] for stamp in order], _pixel_aspect(stream))
+        if order is None or len(held) < len(set(order)):
+            return None
+        return Picked([held[stamp] for stamp in order], pixel_aspect(stream))
 
 
-def _decode_stamps(container: Any, stream: Any, wanted: set[int]) -> dict[int, VideoFrame] | None:
-    """The frames with these time stamps; None when one of them does not decode."""
-    held: dict[int, VideoFrame] = {}
+def _stamps(
+    container: Any, stream: Any, num_frames: int, frame_start: int, frame_end: int
+) -> list[int] | None:
+    """The time stamps of the frames to take, rising, or None where those of the packets cannot be trusted."""
+    if stream.codec_context.name not in ONE_FRAME_PER_PACKET:
+        return None
+    stamps = []
+    for packet in container.demux(stream):
+        if packet.size and not packet.is_discard:
+            if packet.pts is None or packet.is_corrupt:
+                return None
+            stamps.append(packet.pts)
+    if not stamps or len(set(stamps)) != len(stamps):
+        return None
+    stamps.sort()
+    return [stamps[index] for index in wanted_indices(len(stamps), num_frames, frame_start, frame_end)]
+
+
+def _decode_stamps(container: Any, stream: Any, order: list[int]) -> Iterator[tuple[int, VideoFrame]]:
+    """(time stamp, frame) of those of these stamps that decode, in the order of showing."""
+    wanted, found = set(order), 0
     codec, skipping = stream.codec_context, ""
+    # Frames are matched by time stamp, so wherever the seek lands, what is taken is exact or nothing.
+    container.seek(order[0], stream=stream, backward=True)
     for packet in container.demux(stream):
         mode = "DEFAULT" if packet.pts in wanted or not packet.size else "NONREF"
         if mode != skipping:
             codec.skip_frame = skipping = mode
         for frame in codec.decode(packet if packet.size else None):
             if frame.pts in wanted:
-                held[frame.pts] = frame
-        if len(held) == len(wanted):
-            return held
-    return None
+                found += 1
+                yield frame.pts, frame
+        if found == len(wanted):
+            return
 
 
 def _pick_by_count(path: Path, num_frames: int, frame_start: int, frame_end: int) -> Picked:
     """Decode everything twice: once to count, once to take. Slow and right for any file."""
-    total = count_frames(path)
-    if total == 0:
-        raise VideoReadError(f"{path}: not one frame decodes; the file is damaged, download it again")
+    total = _some_frames(path)
     order = wanted_indices(total, num_frames, frame_start, frame_end)
-    wanted = set(order)
-    with _opened(path) as (container, stream):
-        aspect = _pixel_aspect(stream)
-        held = {index: frame for index, frame in enumerate(_decoded(container, stream)) if index in wanted}
-    if len(held) != len(wanted):
+    with opened(path) as (container, stream):
+        aspect = pixel_aspect(stream)
+        held = dict(_decode_numbers(container, stream, order))
+    if len(held) != len(set(order)):
         raise VideoReadError(
             f"{path}: gave {total} frames at first and fewer at the second reading; is it changing?"
         )
     return Picked([held[index] for index in order], aspect)
 
 
-def _pixel_aspect(stream: Any) -> float:
-    """Width of a pixel divided by its height."""
-    return float(stream.sample_aspect_ratio or 1)
+def _decode_numbers(container: Any, stream: Any, order: list[int]) -> Iterator[tuple[int, VideoFrame]]:
+    """(number, frame) of those of these frames that decode, in the order of showing."""
+    wanted = set(order)
+    return ((number, frame) for number, frame in enumerate(decoded(container, stream)) if number in wanted)
 
 
-def _decoded(container: Any, stream: Any) -> Iterator[VideoFrame]:
-    """All frames that decode, damaged packets left out."""
-    packets = container.demux(stream)
-    while True:
-        try:
-            packet = next(packets)
-            frames = stream.codec_context.decode(packet if packet.size else None)
-        except StopIteration:
-            return
-        except av.error.EOFError:
-            return
-        except av.error.InvalidDataError:
-            continue
-        yield from frames
-
-
-class _opened:
-    """Open a file and its video stream; every failure names the file and what to do."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __enter__(self) -> tuple[Any, Any]:
-        if not self.path.is_file():
-            what = "is not a plain file" if self.path.exists() else "does not exist"
-            raise VideoReadError(f"{self.path} {what}; check the path")
-        try:
-            self.container = av.open(str(self.path), **OPEN_OPTIONS)
-        except (FFmpegError, OSError, ValueError) as error:
-            reason = re.sub(r"^\[Errno \d+\] ", "", str(error)).split(";")[0].split(": '")[0]
-            raise VideoReadError(
-                f"{self.path}: not a readable video ({reason}); download or convert it again"
-            ) from error
-        streams = [stream for stream in self.container.streams.video if stream.codec_context is not None]
-        if not streams:
-            self.container.close()
-            raise VideoReadError(f"{self.path}: has no video stream (only sound?) or one of an unknown codec")
-        stream = streams[0]
-        if stream.codec_context.width * stream.codec_context.height > MAX_PIXELS:
-            self.container.close()
-            raise VideoReadError(
-                f"{self.path}: frames of {stream.width} x {stream.height} are too large to decode"
-            )
-        stream.thread_type, stream.codec_context.thread_count = "NONE", 1  # clips run in parallel instead
-        return self.container, stream
-
-    def __exit__(self, *_: object) -> None:
-        self.container.close()
+def _some_frames(path: Path) -> int:
+    total = count_frames(path)
+    if total == 0:
+        raise VideoReadError(f"{path}: not one frame decodes; the file is damaged, download it again")
+    return total
 
 
 def _converted(picked: Picked, path: Path, size: tuple[int, int] | None) -> Iterator[NDArray[np.uint8]]:
@@ -237,27 +234,5 @@ def _converted(picked: Picked, path: Path, size: tuple[int, int] | None) -> Iter
     while frames:
         frame = frames.pop()
         if frame is not previous or image is None:
-            previous, image = frame, _to_rgb(frame, reformatter, path, size, aspect)
+            previous, image = frame, to_rgb(frame, reformatter, path, size, aspect)
         yield image
-
-
-def _to_rgb(
-    frame: VideoFrame, reformatter: VideoReformatter, path: Path, size: tuple[int, int] | None, aspect: float
-) -> NDArray[np.uint8]:
-    """Upright RGB with square pixels; at native size bit-identical to OpenCV's decoding."""
-    quarter_turns = round(frame.rotation / 90) % 4
-    width, height, how = frame.width, frame.height, Interpolation.BILINEAR
-    if abs(aspect - 1) > SQUARE_TOLERANCE:
-        width = round(width * aspect)
-    if size is not None:
-        width, height = size if quarter_turns % 2 == 0 else size[::-1]
-        how = Interpolation.AREA
-    try:
-        # One thread: swscale would start a pool. No colour space: forcing one moves landmarks by 1e-3.
-        converted = reformatter.reformat(frame, width, height, "rgb24", interpolation=how, threads=1)
-        image = np.asarray(converted.to_ndarray(), dtype=np.uint8)
-    except (FFmpegError, ValueError) as error:
-        raise VideoReadError(
-            f"{path}: a frame in {frame.format.name} cannot be converted to RGB: {error}"
-        ) from error
-    return np.ascontiguousarray(np.rot90(image, quarter_turns)) if quarter_turns else image

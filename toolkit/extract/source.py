@@ -24,6 +24,8 @@ from toolkit.metadata import ModelMetadata
 from toolkit.weights import weights_from
 
 Source = str | Path | NDArray[Any]
+HELD_FRAMES_BYTES = 16_000_000
+"""Decoded frames of a larger video are not held in memory all at once: 32 of 1920 x 1080 would be 100 MB."""
 
 
 class ClipReader:
@@ -119,7 +121,9 @@ class ClipReader:
 
         size = self._frame_size()
         began = perf_counter()
-        frames = sample_frames(path, self._metadata.num_frames, frame_start, frame_end, size)
+        frames = sample_frames(
+            path, self._metadata.num_frames, frame_start, frame_end, size, HELD_FRAMES_BYTES
+        )
         self.timing["decode_ms"] = 1000 * (perf_counter() - began)
         return self._extract(frames, str(path))
 

@@ -21,7 +21,7 @@ HEIGHT, SIDE, MARGIN = 600, 380, 28  # pixels: of the window, of the column besi
 BACKGROUND, TRACK, FAINT, WHITE = (24, 26, 32), (46, 50, 60), (150, 156, 170), (240, 242, 248)
 SURE, UNSURE, RESTING = (64, 200, 130), (240, 180, 60), (96, 102, 116)
 UNKNOWN = "I don't know"
-HISTORY = 4  # signs before the last one that stay readable
+HISTORY = 3  # signs before the last one that stay readable
 NARROWEST, WIDEST = 0.5, 16 / 9  # of a picture's width to its height; others get a border
 
 
@@ -112,7 +112,8 @@ class Panel:
             if place == 0:
                 colour = SURE if score >= self._threshold else UNSURE
             _bar(side, (MARGIN, y + 14), room, 1.0, TRACK)
-            _bar(side, (MARGIN, y + 14), room, score, colour)
+            if round(100 * score):
+                _bar(side, (MARGIN, y + 14), room, score, colour)
             mark = MARGIN + round(room * self._threshold)
             if place == 0:
                 cv2.line(side, (mark, y + 10), (mark, y + 30), WHITE, 2, cv2.LINE_AA)

@@ -30,7 +30,7 @@ class Window:
         _check_display()
         self._title = title
         self._sized = False
-        cv2.namedWindow(title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO)
+        cv2.namedWindow(title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
 
     def show(self, image: Image) -> bool:
         """image: (H, W, 3) uint8 RGB. False when the user pressed q or Escape, or closed the window."""
