@@ -54,7 +54,7 @@ def test_the_predict_command_needs_no_training_package(tmp_path: Path) -> None:
         f"assert main(['predict', {str(DATA / 'tiny_pose.onnx')!r}, {str(clip)!r}, '--json']) == 0"
     )
     modules = modules_after(code)
-    assert not modules & (TRAINING | {"cv2", "av"})
+    assert not modules & (TRAINING | {"cv2", "av", "rich"})
 
 
 @pytest.mark.parametrize("name", toolkit.__all__)

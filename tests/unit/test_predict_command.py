@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -112,3 +113,32 @@ def test_what_the_user_can_fix_is_status_2(
 ) -> None:
     assert main(["predict", *words]) == 2
     assert told in capsys.readouterr().err
+
+
+def test_csv_has_a_line_per_source_with_the_reasons_of_failures(
+    videos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = videos / "broken.mp4"
+    broken.write_bytes(b"")
+    assert main(["predict", VIDEO, str(broken), str(videos / "red.mp4"), "--csv", "--top", "2"]) == 1
+    rows = list(csv.DictReader(capsys.readouterr().out.splitlines()))
+    assert [row["gloss"] for row in rows] == ["red", ""]
+    assert float(rows[0]["score"]) > float(rows[0]["score2"]) > 0 and rows[0]["error"] == ""
+    assert "broken.mp4" in rows[1]["error"] and rows[1]["source"] == str(broken)
+    assert main(["predict", VIDEO, str(videos), "--csv", "--json"]) == 2
+    assert "choose one" in capsys.readouterr().err
+
+
+def test_timing_says_what_each_step_took(
+    videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["predict", VIDEO, str(videos / "red.mp4"), "--timing", "--json"]) == 0
+    timing = last_json(capsys)["timing"]
+    assert list(timing) == ["load_ms", "decode_ms", "extract_ms", "model_ms"]
+    assert timing["decode_ms"] > 0 and timing["model_ms"] > 0 and timing["extract_ms"] == 0
+    assert main(["predict", VIDEO, str(videos), "--timing"]) == 0
+    assert "decode ms" in capsys.readouterr().out
+    clip = tmp_path / "clip.npy"
+    np.save(clip, np.full((6, 33, 4), 0.1, np.float32))
+    assert main(["predict", POSE, str(clip), "--json"]) == 0
+    assert "timing" not in last_json(capsys)

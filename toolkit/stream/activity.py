@@ -22,7 +22,7 @@ LOOK_BACK_S = 0.12  # a speed is measured over this time: over single frames jit
 SETTLE = 0.1  # how fast shoulders and neck, the units of length, follow a new frame
 
 PIXELS_MOVING = 1.2  # mean change of a grey picture, of 255, over LOOK_BACK_S; noise of cameras stays below 1
-GRID = 32  # cells along a side that a picture is reduced to
+GRID = 16  # cells along a side that a picture is reduced to
 QUIET_S = 0.35  # a signer who does not change the picture for this time is at rest
 
 

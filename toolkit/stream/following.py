@@ -39,17 +39,21 @@ def follow(reader: ClipReader, metadata: ModelMetadata, frames: Iterable[NDArray
             check_clips(values[None], metadata, batched=False)
             yield Seen(values, None)
         return
+    _check_picture(first, metadata)  # before networks are loaded for it
     pictures: deque[NDArray[np.uint8]] = deque(maxlen=1)
 
     def kept() -> Iterator[NDArray[np.uint8]]:
         for frame in chain([first], rest):
-            if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or not frame.size:
-                also = f", or landmarks {metadata.item_shape} float32" if metadata.mode == "pose" else ""
-                raise InputError(
-                    f"a frame is {frame.shape} {frame.dtype}; give images (H, W, 3) uint8 RGB{also}"
-                )
+            _check_picture(frame, metadata)
             pictures.append(frame)
             yield frame
 
     for values in reader.follow(kept()):
         yield Seen(values, pictures[0])
+
+
+def _check_picture(frame: NDArray[Any], metadata: ModelMetadata) -> None:
+    if frame.dtype == np.uint8 and frame.ndim == 3 and frame.shape[2] == 3 and frame.size:
+        return
+    also = f", or landmarks {metadata.item_shape} float32" if metadata.mode == "pose" else ""
+    raise InputError(f"a frame is {frame.shape} {frame.dtype}; give images (H, W, 3) uint8 RGB{also}")
