@@ -6,7 +6,7 @@ import csv
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from bench.plan import Job
+from bench.plan import LITERAL, Job
 from toolkit.errors import TrainingError
 
 if TYPE_CHECKING:
@@ -58,6 +58,8 @@ def training_settings(job: Job) -> Settings:
         "training.epochs": 1,
         "training.batch_size": job.options.batch_size,
     }
+    if job.row.backend == LITERAL:
+        overrides |= {"model.normalization": "none", "augmentation.enabled": False}
     if job.row.mode == "video":
         index = job.work_dir / "clips.csv"
         with index.open("w", newline="", encoding="utf-8") as file:

@@ -35,6 +35,10 @@ class Row:
         return f"{words} ({self.backend})" if self.backend else words
 
 
+LITERAL, NAIVE = "guide's input", "naive loop"
+"""Backends of training rows: our loop on the guide's raw coordinates, without augmentation; and the loop as one
+writes it first, on the same."""
+
 # In the order in which each needs the ones before: training and holding read the store that extraction made.
 ROWS = (
     Row("floor"),
@@ -48,6 +52,8 @@ ROWS = (
     Row("extract", "video", "decode only"),
     *(Row("hold", mode) for mode in MODES),
     *(Row("train", mode) for mode in MODES),
+    Row("train", "pose", LITERAL, default=False, quick=False),
+    Row("train", "pose", NAIVE, default=False, quick=False),
     *(Row("export", mode, once=True, quick=False) for mode in MODES),
     *(Row("infer", mode, "onnx", quick=False) for mode in MODES),
     *(Row("infer", mode, "torch", default=False, quick=False) for mode in MODES),
@@ -166,6 +172,8 @@ def choose_clips(clips: Sequence[Clip], count: int) -> tuple[Clip, ...]:
 def baseline(row: Row, rows: Sequence[Row]) -> Row | None:
     """The row that a user would otherwise pick: another backend is compared with the default one of its mode,
     a mode with the pose row of its stage (or the first mode measured). None for what has no alternative."""
+    if row.backend == NAIVE:  # the same work, done naively, beside ours
+        return next((other for other in rows if other.stage == row.stage and other.backend == LITERAL), None)
     alike = [other for other in rows if other.stage == row.stage and other.default]
     if not row.default:
         alike = [other for other in alike if other.mode == row.mode]

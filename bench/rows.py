@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.inputs import VIDEO_SIZE, batch_reader, training_settings
 from bench.measure import Laps, now, private_memory
-from bench.plan import VARIANTS, Job
+from bench.plan import NAIVE, VARIANTS, Job
 from toolkit.errors import VideoReadError, require
 
 if TYPE_CHECKING:
@@ -137,18 +137,22 @@ def hold(job: Job) -> Outcome:
 
 def train(job: Job) -> Outcome:
     """Steps of the real training loop, as `toolkit train` runs it, on the clips repeated as often as needed."""
+    if job.row.backend == NAIVE:
+        return _train_naively(job)
     os.environ.setdefault("GOMP_SPINCOUNT", "0")  # as toolkit train does
     began = now()
     torch = require("torch", "train")
     for module in ("safetensors", "pydantic", "yaml", "matplotlib"):
         require(module, "train")
     from bench.timed_clips import TimedClips
+    from toolkit.train.allocator import keep_freed_memory
     from toolkit.train.loop import Trainer
     from toolkit.train.prepare import prepare
 
     imported = now()
     settings = training_settings(job)
     torch.set_num_threads(settings.training.num_threads)
+    keep_freed_memory()
     prepared = prepare(settings)
     warm_up = WARM_UP_STEPS[job.row.mode]
     clips = TimedClips(
@@ -172,6 +176,36 @@ def train(job: Job) -> Outcome:
         "threads": settings.training.num_threads,
     }
     return Outcome(figures, made=str(run_dir))
+
+
+def _train_naively(job: Job) -> Outcome:
+    """The peer of the row with the guide's input: the same clips, one thread as well, but a file for each."""
+    began = now()
+    torch = require("torch", "train")
+    from bench.naive_training import ClipFiles, NaiveClassifier, train_naively, write_files
+    from toolkit.train.dataset import StoreClips, open_store
+
+    imported = now()
+    torch.set_num_threads(1)
+    store = StoreClips(open_store(job.stores["pose"], "pose"), ["train"])
+    names = write_files(job.work_dir / "clips", store.batch(range(len(store))))
+    files = ClipFiles(job.work_dir / "clips", dict(zip(names, store.labels.tolist(), strict=True)))
+    warm_up, size = WARM_UP_STEPS["pose"], job.options.batch_size
+    wanted = (warm_up + job.options.steps["pose"]) * size
+    model = NaiveClassifier(store.num_frames, files[0][0][0].numel(), len(store.glosses))
+    order = torch.randint(len(files), (wanted,)).tolist()
+    loaded, laps = now(), Laps()
+    train_naively(model, files, size, [order], on_step=laps.lap)
+    figures = laps.figures(warm_up)
+    figures |= per_clip(figures, size)
+    figures |= {
+        "import_s": imported.since(began).wall_s,
+        "load_s": loaded.since(imported).wall_s,
+        "steps_per_s": 1 / figures["wall_s"],
+        "cpu_s_per_step": figures["cpu_s"],
+        "threads": 1,
+    }
+    return Outcome(figures)
 
 
 def export(job: Job) -> Outcome:

@@ -21,6 +21,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -90,8 +91,10 @@ def run(args: argparse.Namespace) -> int:
     os.environ.setdefault("GOMP_SPINCOUNT", "0")
     from toolkit.errors import ConfigError, require
 
-    for module in ("torch", "safetensors", "pydantic", "yaml", "matplotlib"):
+    for module in ("torch", "safetensors", "pydantic", "yaml"):
         require(module, "train")
+    if find_spec("matplotlib") is None:  # imported when training is over and its memory free
+        require("matplotlib", "train")
     from toolkit.config import load_settings
 
     overrides = _overrides(args)

@@ -17,8 +17,6 @@ from numpy.typing import NDArray
 from toolkit.clips import Clip
 from toolkit.errors import ConfigError, TrainingError
 from toolkit.store import FeatureStore
-from toolkit.train.decoder import Decoder
-from toolkit.video import wanted_indices
 
 VIDEO_SIZE = (224, 224)  # width, height in pixels: the guide's frame size
 VIDEO_FRAMES = 16  # the guide's --num_frames
@@ -100,8 +98,11 @@ class StoreClips:
                 f"no usable clip of split {' or '.join(splits)} in the store, which has: {there}. Extract them "
                 f"with: toolkit extract ... --split {splits[0]}"
             )
-        every = self.num_frames == stored
-        self._values = values if every else values[:, wanted_indices(stored, self.num_frames)].copy()
+        if self.num_frames != stored:
+            from toolkit.video import wanted_indices
+
+            values = values[:, wanted_indices(stored, self.num_frames)].copy()
+        self._values = values
         self.ids = tuple(record.id for record in chosen)
         self.glosses = glosses
         self.labels = _labels([record.gloss for record in chosen], glosses)
@@ -141,6 +142,8 @@ class VideoClips:
         max_glosses: int | None = None,
         cache_mib: int = 128,
     ) -> None:
+        from toolkit.train.decoder import Decoder  # brings the video libraries: 45 MiB that stores do without
+
         self.num_frames = num_frames or VIDEO_FRAMES
         self.item_shape: tuple[int, ...] = (VIDEO_SIZE[1], VIDEO_SIZE[0], 3)
         self.skipped: dict[str, int] = {}

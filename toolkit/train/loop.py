@@ -31,7 +31,7 @@ from toolkit.train.model import ModelSpec, SignClassifier
 from toolkit.train.optimizer import Average, FlatAdamW, learning_rate
 from toolkit.train.settings import Settings
 
-EVAL_BATCH = {"pose": 64, "features": 64, "video": 4}  # clips per forward pass outside training
+EVAL_BATCH = {"pose": 32, "features": 64, "video": 4}  # clips per forward pass outside training
 
 
 @dataclass(frozen=True)
@@ -245,7 +245,7 @@ class Trainer:
 
     def _augmented_batches(self) -> Iterator[Tensor]:
         """Training clips as the model will see them, for the standardisation figures."""
-        for indices in torch.split(torch.arange(len(self.train)), 64):
+        for indices in torch.split(torch.arange(len(self.train)), EVAL_BATCH[self.spec.mode]):
             clips = torch.from_numpy(self.train.batch(indices.numpy()))
             yield clips if self.augment is None else self.augment(clips)
 
