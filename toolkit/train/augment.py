@@ -23,7 +23,7 @@ Augmentation = Callable[[Tensor], Tensor]
 
 
 class PoseAugmentation:
-    """For landmarks (B, T, K, 4): time, mirror, place and size, jitter, hands hidden for a while."""
+    """For landmarks (B, T, K, 4): time, mirror, direction, jitter, hands hidden for a while."""
 
     def __init__(self, settings: AugmentationSettings, layout: str) -> None:
         self.settings = settings
@@ -43,31 +43,28 @@ class PoseAugmentation:
         return self._hide_hands(clips) if s.hide_hand else clips
 
     def _move(self, clips: Tensor) -> Tensor:
-        """Rotate, scale each axis, shear, shift, about the clip's mid-shoulder; each hand about its wrist too."""
+        """Rotate and shear about the clip's mid-shoulder; each hand rotates about its wrist too.
+
+        Neither shifted nor scaled: the model's normalisation undoes both.
+        """
         s, size = self.settings, len(clips)
-        left, right = self.layout.slots("left_shoulder", "right_shoulder")
-        shoulders = clips[:, :, [left, right], :2]
-        centre = shoulders.nanmean((1, 2)).nan_to_num(0.5)  # (B, 2); image centre where nobody was found
-        width = (shoulders[:, :, 0, 0] - shoulders[:, :, 1, 0]).abs().nanmean(1).nan_to_num(0.0)
-        shift = torch.stack([_symmetric(size, s.shift), _symmetric(size, s.shift)], -1) * width[:, None]
-        flat = clips[..., :2]
-        if s.hand_rotation or s.hand_scale:
-            flat = self._move_hands(flat)
-        turn = _turn(_symmetric(size, s.rotation), _symmetric(size, s.scale), _symmetric(size, s.scale))
+        centre = clips[:, :, self.layout.slots("left_shoulder", "right_shoulder"), :2]
+        centre = centre.nanmean((1, 2)).nan_to_num(0.5)  # (B, 2); image centre where nobody was found
+        flat = self._turn_hands(clips[..., :2]) if s.hand_rotation else clips[..., :2]
+        turn = _turn(_symmetric(size, s.rotation))
         turn[:, 0, 1] += _symmetric(size, s.shear) / ASPECT
         moved = torch.baddbmm(
-            (centre + shift - torch.einsum("bij,bj->bi", turn, centre))[:, None], flat.flatten(1, 2), turn.mT
+            (centre - torch.einsum("bij,bj->bi", turn, centre))[:, None], flat.flatten(1, 2), turn.mT
         )
         return torch.cat([moved.reshape(flat.shape), clips[..., 2:]], -1)
 
-    def _move_hands(self, flat: Tensor) -> Tensor:
-        """(B, T, K, 2): rotate and scale each hand that has landmarks of its own."""
+    def _turn_hands(self, flat: Tensor) -> Tensor:
+        """(B, T, K, 2): rotate each hand that has landmarks of its own."""
         parts, size = [], len(flat)
         for name, slots in self.layout.parts.items():
             part = flat[:, :, slots.start : slots.stop]
             if name.endswith("hand"):
-                stretch = _symmetric(size, self.settings.hand_scale)
-                turn = _turn(_symmetric(size, self.settings.hand_rotation), stretch, stretch)
+                turn = _turn(_symmetric(size, self.settings.hand_rotation))
                 wrist = part[:, :, :1]
                 part = ((part - wrist).flatten(1, 2) @ turn.mT).reshape(part.shape) + wrist
             parts.append(part)
@@ -157,11 +154,10 @@ def crop_and_warp(clips: Tensor, crop: float, warp: float) -> Tensor:
     return torch.where(mixed.isnan(), nearest, mixed)
 
 
-def _turn(angle: Tensor, stretch_x: Tensor, stretch_y: Tensor) -> Tensor:
-    """(B, 2, 2) that rotates columns (x, y) in image fractions, then scales each axis by e ** stretch."""
+def _turn(angle: Tensor) -> Tensor:
+    """(B, 2, 2) that rotates columns (x, y) in image fractions."""
     cos, sin = angle.cos(), angle.sin()
-    x, y = stretch_x.exp(), stretch_y.exp()
-    return torch.stack([cos * x, -sin / ASPECT * x, sin * ASPECT * y, cos * y], -1).reshape(-1, 2, 2)
+    return torch.stack([cos, -sin / ASPECT, sin * ASPECT, cos], -1).reshape(-1, 2, 2)
 
 
 def _symmetric(size: int, limit: float) -> Tensor:

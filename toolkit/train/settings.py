@@ -142,9 +142,9 @@ class FeatureSettings(_Section):
 class AugmentationSettings(_Section):
     """Random changes to training clips; 0 switches a piece off, enabled: false all of them.
 
-    mirror, hide_hand: probability; rotation: radians; scale: log of the factor; shift: shoulder widths
-    (pose); shear: sideways shift per height; hand_rotation, hand_scale: of each hand by itself, about its
-    wrist; crop: fraction of the clip cut at either end; warp: log of the time curve's exponent;
+    mirror, hide_hand: probability; rotation: radians; shear: sideways shift per height; hand_rotation: of each
+    hand by itself, about its wrist; crop: fraction of the clip cut at either end; warp: log of the time
+    curve's exponent;
     noise: image fractions (pose); feature_noise: standard deviations (features);
     brightness: fraction (video).
     """
@@ -152,11 +152,8 @@ class AugmentationSettings(_Section):
     enabled: bool = True
     mirror: Fraction = 0.5
     rotation: Annotated[Number, Field(ge=0, le=3.2)] = 0.33
-    scale: Annotated[Number, Field(ge=0, le=1)] = 0.3
-    shift: Annotated[Number, Field(ge=0, le=1)] = 0.1
     shear: Annotated[Number, Field(ge=0, le=1)] = 0.0
     hand_rotation: Annotated[Number, Field(ge=0, le=3.2)] = 0.0
-    hand_scale: Annotated[Number, Field(ge=0, le=1)] = 0.0
     crop: Annotated[Number, Field(ge=0, lt=0.5)] = 0.15
     warp: Annotated[Number, Field(ge=0, le=1)] = 0.2
     noise: Annotated[Number, Field(ge=0, le=0.1)] = 0.002
