@@ -72,12 +72,12 @@ def test_a_scratch_of_the_ear_is_too_short() -> None:
 
 def test_a_hand_that_is_held_still_ends_the_sign_and_lowering_it_is_none() -> None:
     found = segments_of(rest(1) + sign(1) + hold(2) + rest(1))
-    assert found == [pytest.approx((1, 2), abs=0.2)]
+    assert found == [pytest.approx((1, 2.5), abs=0.2)]
 
 
 def test_clasped_hands_are_no_sign_until_they_move() -> None:
     found = segments_of(rest(0.4) + hold(2) + sign(1) + hold(2))
-    assert [pytest.approx((2.4, 3.4), abs=0.2)] == [one for one in found if one[0] > 1]
+    assert [pytest.approx((2.4, 3.9), abs=0.2)] == [one for one in found if one[0] > 1]
 
 
 def test_the_end_of_the_input_ends_the_sign_and_one_without_end_is_cut() -> None:

@@ -16,8 +16,10 @@ from toolkit.stream.activity import Activity
 LEAD_S = 0.1  # before the first movement, and after the last: clips of data sets have that and more
 REST_S = 0.25  # hands are down for this time: the sign is over
 HOLD_S = 1.0  # hands are up, but still, for this time: so is it
+HELD_S = 0.5  # what is kept of hands that are held still: of some signs only the fingers move
 LONGEST_S = 6.0  # then it is cut: nobody holds a sign that long
-SHORTEST_S = 0.35  # of movement; less is a hand that is lowered or scratches an ear
+SHORTEST_S = 0.35  # with a hand up; less is a hand that is lowered or scratches an ear
+MOVED_S = 0.1  # hands that were up from the start and never moved are at rest there
 
 
 class Segment(NamedTuple):
@@ -74,13 +76,17 @@ class Segments:
     def finish(self) -> Segment | None:
         """End the sign that is being made, as at the end of the input; None if there is none worth the name."""
         segment, self.current = self.current, None
-        if segment is None or min(self._present, self._moving) - self._began < SHORTEST_S:
+        if (
+            segment is None
+            or self._present - self._began < SHORTEST_S
+            or self._moving - self._began < MOVED_S
+        ):
             return None
-        last = min(self._present, self._moving) + LEAD_S
+        last = min(self._present + LEAD_S, self._moving + HELD_S)
         count = sum(moment <= last for moment in segment.moments)
         return Segment(segment.moments[:count], segment.values[:count])
 
     @property
     def active_s(self) -> float:
-        """How long the sign that is being made has lasted, 0 at rest."""
-        return 0.0 if self.current is None else self._moving - self._began
+        """How long hands have been up for the sign that is being made, 0 at rest."""
+        return 0.0 if self.current is None else self._present - self._began
