@@ -23,6 +23,7 @@ torch = pytest.importorskip("torch", reason="exporting needs torch")
 pytest.importorskip("onnx", reason="exporting needs onnx")
 
 from export.classifier import to_onnx  # noqa: E402 (needs the packages above)
+from export.quantize_classifier import quantized  # noqa: E402
 from toolkit import ModelMetadata, Recognizer  # noqa: E402
 from toolkit.landmarks import LAYOUTS  # noqa: E402
 from toolkit.train.model import ModelSpec, SignClassifier  # noqa: E402
@@ -75,6 +76,19 @@ def test_node_gives_the_same_answers(folder: Path) -> None:
     answer = json.loads(done.stdout)
     assert [answer["gloss"], answer["score"]] == answer["top"][0]
     expect_the_answers_of_python(answer["top"], folder)
+
+
+def test_int8_gives_the_same_best_gloss_in_node(folder: Path, tmp_path: Path) -> None:
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("node is not installed")
+    smaller = tmp_path / "int8.onnx"
+    smaller.write_bytes(quantized((folder / "model.onnx").read_bytes()))
+    command = [node, str(PAGE / "recognize.mjs"), str(smaller), str(folder / "clip.npy")]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
+    assert done.returncode == 0, done.stderr
+    with Recognizer.load(smaller) as recognizer:
+        assert json.loads(done.stdout)["gloss"] == recognizer.predict(np.load(folder / "clip.npy")).gloss
 
 
 @pytest.fixture
