@@ -140,7 +140,7 @@ class VideoClips:
         glosses: tuple[str, ...] | None = None,
         workers: int = 2,
         max_glosses: int | None = None,
-        cache_mib: int = 128,
+        cache_mib: int = 96,
     ) -> None:
         from toolkit.train.decoder import Decoder  # brings the video libraries: 45 MiB that stores do without
 

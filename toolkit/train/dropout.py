@@ -1,7 +1,7 @@
 """Dropout whose masks are slices of one random table, because drawing them anew is a sixth of a training step.
 
 The table is the same in every process; where a slice starts is drawn from torch's global generator, so a run is
-decided by its seed as ever. Two steps share a mask about never: there are 131,072 starts.
+decided by its seed as ever. Two steps share a mask about never: there are 65,536 starts.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 LEVELS = 256  # probabilities are rounded to a random byte's worth
-TABLE = 2**21  # values; twice the largest mask where that is more
+TABLE = 2**20  # values; twice the largest mask where that is more
 ALIGNED = 16  # values: a cache line, so that a slice is read as fast as a tensor of its own
 TABLE_SEED = 1
 

@@ -100,7 +100,7 @@ def draw_confusion(evaluation: Evaluation, path: Path, title: str) -> None:
     rows = [score.label for score in evaluation.scores if score.n]
     shares = evaluation.counts[rows] / evaluation.counts[rows].sum(1, keepdims=True)
     few = len(evaluation.glosses) <= NAMED_GLOSSES
-    side = 4 + 0.16 * len(evaluation.glosses) if few else 11
+    side = 4 + 0.16 * len(evaluation.glosses) if few else 7.5
     figure = Figure(figsize=(side, side), layout="constrained")
     axes = figure.subplots()
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, interpolation="nearest", aspect="auto")

@@ -85,7 +85,7 @@ class DataSettings(_Section):
     max_videos: Count | None = None
     max_glosses: Count | None = None
     decode_workers: Count = 2
-    cache_mib: Annotated[int, Field(ge=0)] = 128
+    cache_mib: Annotated[int, Field(ge=0)] = 96
 
 
 class TrainingSettings(_Section):
