@@ -50,7 +50,9 @@ def test_following_gives_what_extracting_gives() -> None:
 
 @pytest.mark.parametrize("signer", [0, 2])
 def test_each_sign_of_the_drawn_signer_is_one_segment(signer: int) -> None:
-    frames, times = with_rests([list(draw_clip(gloss, signer).frames) for gloss in ("wave", "circle_outward")], FPS)
+    frames, times = with_rests(
+        [list(draw_clip(gloss, signer).frames) for gloss in ("wave", "circle_outward")], FPS
+    )
     found = signs_in(frames, FPS)
     assert len(found) == 2
     for (start, end), (began, over) in zip(found, times, strict=True):

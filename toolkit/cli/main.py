@@ -13,7 +13,19 @@ from collections.abc import Callable, Sequence
 from toolkit.cli.flags import Parser, nearest
 from toolkit.errors import ToolkitError, explain_import
 
-VERBS = ("extract", "show", "config", "train", "evaluate", "export", "predict", "live", "check", "demo", "doctor")
+VERBS = (
+    "extract",
+    "show",
+    "config",
+    "train",
+    "evaluate",
+    "export",
+    "predict",
+    "live",
+    "check",
+    "demo",
+    "doctor",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
