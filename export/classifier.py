@@ -195,6 +195,8 @@ def metadata_of(info: RunInfo) -> ModelMetadata:
         training={**_portable(info.training), "epoch": info.epoch},
         metrics=_portable(info.metrics),
         versions={name: version(name) for name in ("sign-toolkit", "torch", "onnx", "onnxruntime")},
+        temperature=info.metrics.get("temperature"),  # none in runs without validation, and older ones
+        ece=info.metrics.get("ece"),
     )
 
 
