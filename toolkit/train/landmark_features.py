@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from toolkit.landmarks import Layout
+from toolkit.train.mirror import lead_with_the_right
 from toolkit.train.placement import LIMIT, SMALLEST, Hand, Signer, place_signer
 from toolkit.train.rest import FACE_POINTS
 
@@ -100,8 +101,9 @@ PIECES: dict[str, Callable[[Signer], Tensor]] = {
     "hands_apart": hands_apart,
 }
 """What describes a frame: name -> signer at F moments -> (d, N, F)."""
-EXTRAS = ("velocities", "presence", "raised_hands", "signing_span")
-"""How all of that changes, what was seen at all, and what of a clip is looked at (train/rest)."""
+EXTRAS = ("velocities", "presence", "raised_hands", "signing_span", "leading_hand")
+"""How all of that changes, what was seen at all, what of a clip is looked at (train/rest), and which way round
+(train/mirror)."""
 FEATURES = (*PIECES, *EXTRAS)
 
 
@@ -110,6 +112,8 @@ def describe(clips: Tensor, layout: Layout, num_frames: int, features: Sequence[
 
     features: names out of FEATURES, at least one of PIECES.
     """
+    if "leading_hand" in features:
+        clips = lead_with_the_right(clips, layout)
     signer = place_signer(clips, layout, num_frames, "raised_hands" in features, "signing_span" in features)
     still = torch.cat([piece(signer) for name, piece in PIECES.items() if name in features])
     parts = [still]

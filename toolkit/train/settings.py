@@ -132,6 +132,7 @@ class FeatureSettings(_Section):
     presence: bool = True
     raised_hands: bool = True
     signing_span: bool = True
+    leading_hand: bool = True
 
     @property
     def on(self) -> tuple[str, ...]:
