@@ -6,21 +6,22 @@ read here is untrusted: a WLASL id never becomes a path, it is looked up among t
 
 from __future__ import annotations
 
-import json
-import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from toolkit.class_list import select_glosses
 from toolkit.errors import IndexFileError
+from toolkit.untrusted import LARGEST_INDEX, MOST_CLIPS, is_label, parse_json, read_bounded, shown
 
 SPLITS = ("train", "val", "test")
 VIDEO_SUFFIXES = (
     ".mp4", ".webm", ".mkv", ".mov", ".avi", ".m4v", ".mpg",
     ".mpeg", ".ts", ".flv", ".wmv", ".ogv", ".gif", ".3gp",
 )  # fmt: skip
+FRAME_NUMBERS = range(1, 2**31)  # 1-based; 2**31 frames last two years
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ def read_wlasl(
             "An nslt_*.json goes to --subset, beside --json_path WLASL_v0.3.json."
         )
     glosses = [_text(entry, "gloss", json_path) for entry in entries]
-    kept, notes = _select_glosses(glosses, class_list)
+    kept, notes = select_glosses(glosses, class_list)
     wanted_ids = _read_subset(subset) if subset else None
     files = _files_by_stem(video_dir)
     clips: dict[str, Clip] = {}
@@ -112,9 +113,11 @@ def read_wlasl(
             clip = _wlasl_clip(instance, gloss, video_dir, files, json_path)
             if clip.id in listed:
                 raise IndexFileError(
-                    f"{json_path}: video_id {clip.id!r} is listed twice; remove one of the two"
+                    f"{json_path}: video_id {shown(clip.id)} is listed twice; remove one of the two"
                 )
             listed.add(clip.id)
+            if len(listed) > MOST_CLIPS:
+                raise IndexFileError(f"{json_path} lists more than {MOST_CLIPS} clips; divide it")
             if (
                 gloss in kept
                 and split in (None, clip.split)
@@ -126,65 +129,45 @@ def read_wlasl(
     return split_found(clips.values(), notes, f"{json_path} with the videos of {video_dir}")
 
 
-def read_class_list(path: Path) -> list[str]:
-    """The glosses of a class list, in order: lines `index<TAB>gloss` or `gloss`."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise IndexFileError(f"the class list {path} cannot be read: {error}") from error
-    glosses = [line.split("\t")[-1].strip() for line in lines if line.strip()]
-    if not glosses:
-        raise IndexFileError(f"the class list {path} is empty; expected lines 'index<TAB>gloss' or 'gloss'")
-    return glosses
-
-
-def _select_glosses(glosses: Sequence[str], class_list: Path | None) -> tuple[set[str], list[str]]:
-    """The glosses to keep, and notes on names on which the class list and the json disagree."""
-    if class_list is None:
-        return set(glosses), []
-    named, notes = read_class_list(class_list), []
-    known, kept = set(glosses), set(named)
-    for position, name in enumerate(named):
-        if name in known:
-            continue
-        # WLASL's own list misspells one gloss; both files are in the same order, so the place tells which.
-        if position < len(glosses) and glosses[position] not in kept and len(named) == len(glosses):
-            kept.add(glosses[position])
-            notes.append(
-                f"{class_list.name} line {position + 1}: {name!r} is {glosses[position]!r} in the json"
-            )
-        else:
-            notes.append(f"{class_list.name} line {position + 1}: {name!r} is not in the json")
-    if not kept & known:
-        raise IndexFileError(
-            f"no gloss of {class_list} is in the json; is it the class list of another data set?"
-        )
-    return kept & known, notes
-
-
 def _wlasl_clip(instance: Any, gloss: str, video_dir: Path, files: dict[str, Path], source: Path) -> Clip:
     video_id = _text(instance, "video_id", source)
     split = _text(instance, "split", source)
     if split not in SPLITS:
-        raise IndexFileError(f"{source}: video {video_id!r} has split {split!r}; it must be one of {SPLITS}")
-    start, end = (instance.get(key, default) for key, default in (("frame_start", 1), ("frame_end", -1)))
-    if not (type(start) is int and type(end) is int and start >= 1 and (end == -1 or end >= start)):
         raise IndexFileError(
-            f"{source}: video {video_id!r} has the frame range {start!r}..{end!r}; expected 1-based"
+            f"{source}: video {shown(video_id)} has split {shown(split)}; it must be one of {SPLITS}"
+        )
+    start, end = (instance.get(key, default) for key, default in (("frame_start", 1), ("frame_end", -1)))
+    if type(start) is not int or type(end) is not int or not is_frame_range(start, end):
+        raise IndexFileError(
+            f"{source}: video {shown(video_id)} has the frame range {shown(start)}..{shown(end)}; expected 1-based"
+        )
+    signer = instance.get("signer_id", "")
+    signer = str(signer) if type(signer) is int and abs(signer) < 2**63 else signer
+    if signer and not is_label(signer):
+        raise IndexFileError(
+            f"{source}: video {shown(video_id)} has the signer_id {shown(signer)}; give a number or a short text"
         )
     # A name that is no plain file name ("../x", "/x") is in no folder listing, and so stays missing.
     path = files.get(video_id, video_dir / "(not found)")
-    return Clip(video_id, gloss, split, str(instance.get("signer_id", "")), path, start, end)
+    return Clip(video_id, gloss, split, signer or "", path, start, end)
+
+
+def is_frame_range(start: int, end: int) -> bool:
+    """Whether these are the first and last frame of a part, 1-based; an end of -1 is the clip's own."""
+    return start in FRAME_NUMBERS and (end == -1 or start <= end < FRAME_NUMBERS.stop)
 
 
 def _files_by_stem(video_dir: Path) -> dict[str, Path]:
     if not video_dir.is_dir():
         raise IndexFileError(f"the video folder {video_dir} does not exist; check --video_dir")
     found: dict[str, Path] = {}
-    for entry in sorted(os.scandir(video_dir), key=lambda item: item.name):
-        path = Path(entry.path)
+    try:
+        files = sorted(Path(video_dir).iterdir())
+    except OSError as error:
+        raise IndexFileError(f"the video folder {video_dir} cannot be read: {error.strerror}") from error
+    for path in files:
         rank = suffix_rank(path)
-        if rank is not None and entry.is_file():
+        if rank is not None and path.is_file():
             held = found.get(path.stem)
             if held is None or rank < (suffix_rank(held) or 0):
                 found[path.stem] = path
@@ -225,22 +208,24 @@ def _read_subset(path: Path) -> set[str]:
 
 def _load_json(path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))
+        return parse_json(read_bounded(path, LARGEST_INDEX).decode("utf-8-sig"))
     except FileNotFoundError as error:
         raise IndexFileError(f"{path} does not exist; check the path") from error
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise IndexFileError(f"{path} cannot be read as json: {error}") from error
 
 
 def _text(entry: Any, key: str, source: Path) -> str:
     value = entry.get(key) if isinstance(entry, dict) else None
-    if not isinstance(value, str) or not value or "\0" in value:
-        raise IndexFileError(f"{source}: every entry needs a text {key!r}; found {str(entry)[:80]!r}")
+    if not isinstance(value, str) or not is_label(value):
+        raise IndexFileError(
+            f"{source}: every entry needs a short text {key!r} without control characters; found {shown(entry, 80)}"
+        )
     return value
 
 
 def _list(entry: Any, key: str, source: Path) -> list[Any]:
     value = entry.get(key)
     if not isinstance(value, list):
-        raise IndexFileError(f"{source}: gloss {entry.get('gloss')!r} needs a list {key!r}")
+        raise IndexFileError(f"{source}: gloss {shown(entry.get('gloss'))} needs a list {key!r}")
     return value

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from toolkit.clips import SPLITS, Clip, ClipIndex, split_found, suffix_rank
+from toolkit.clips import SPLITS, Clip, ClipIndex, is_frame_range, split_found, suffix_rank
 from toolkit.errors import IndexFileError
+from toolkit.untrusted import LARGEST_INDEX, MOST_CLIPS, is_label, read_bounded, shown
 
 VAL_EVERY = 5  # without a split of their own, every fifth clip of a gloss is kept for validation
 CSV_COLUMNS = ("path", "gloss", "split", "signer", "id", "frame_start", "frame_end")
@@ -25,13 +27,13 @@ def read_index(source: Path, split: str | None = None) -> ClipIndex:
     Raises:
         IndexFileError: the source is missing, has no usable rows, or names columns that are not known.
     """
+    notes: list[str] = []
     if source.is_dir():
-        clips = _folder_clips(source)
+        clips = _folder_clips(source, notes)
     elif source.is_file():
         clips = _csv_clips(source)
     else:
         raise IndexFileError(f"--index {source} is neither a csv file nor a folder; check the path")
-    notes: list[str] = []
     if any(not clip.split for clip in clips):
         clips = _divided(clips)
         notes.append(f"no split given: every {VAL_EVERY}th clip of a gloss goes to val, the others to train")
@@ -43,53 +45,82 @@ def read_index(source: Path, split: str | None = None) -> ClipIndex:
 
 def _csv_clips(source: Path) -> list[Clip]:
     try:
-        with source.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            columns = reader.fieldnames or []
-            rows = list(reader)
+        text = read_bounded(source, LARGEST_INDEX).decode("utf-8-sig")
+        reader = csv.DictReader(io.StringIO(text, newline=""))
+        columns = reader.fieldnames or []
+        if not {"path", "gloss"} <= set(columns):
+            raise IndexFileError(
+                f"{source} needs the columns path and gloss (known: {CSV_COLUMNS}); it has {shown(columns, 200)}"
+            )
+        clips: dict[str, Clip] = {}
+        for row in reader:
+            clip = _csv_clip(row, source, reader.line_num)
+            if clip.id in clips:
+                raise IndexFileError(
+                    f"{source} line {reader.line_num}: {shown(clip.id)} is listed twice; give each row its own id"
+                )
+            clips[clip.id] = clip
+            if len(clips) > MOST_CLIPS:
+                raise IndexFileError(f"{source} lists more than {MOST_CLIPS} clips; divide it")
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise IndexFileError(f"{source} cannot be read as csv: {error}") from error
-    if not {"path", "gloss"} <= set(columns):
-        raise IndexFileError(
-            f"{source} needs the columns path and gloss (known: {CSV_COLUMNS}); it has {columns}"
-        )
-    clips: dict[str, Clip] = {}
-    for line, row in enumerate(rows, start=2):
-        path, gloss, split = (str(row.get(key) or "").strip() for key in ("path", "gloss", "split"))
-        clip_id = str(row.get("id") or "").strip() or path
-        if not path or not gloss:
-            raise IndexFileError(f"{source} line {line}: path or gloss is empty")
-        if split not in ("", *SPLITS):
-            raise IndexFileError(
-                f"{source} line {line}: split is {split!r}; use train, val or test, or leave it out"
-            )
-        if clip_id in clips:
-            raise IndexFileError(
-                f"{source} line {line}: {clip_id!r} is listed twice; give each row its own id"
-            )
-        try:
-            start, end = int(row.get("frame_start") or 1), int(row.get("frame_end") or -1)
-        except ValueError as error:
-            raise IndexFileError(
-                f"{source} line {line}: frame_start and frame_end are whole numbers"
-            ) from error
-        clips[clip_id] = Clip(
-            clip_id, gloss, split, str(row.get("signer") or ""), source.parent / path, start, end
-        )
     return list(clips.values())
 
 
-def _folder_clips(root: Path) -> list[Clip]:
-    folders = sorted(path for path in root.iterdir() if path.is_dir())
-    by_split = bool(folders) and all(folder.name in SPLITS for folder in folders)
-    glosses = [(folder.name, sub) for folder in folders for sub in sorted(folder.iterdir()) if sub.is_dir()]
-    pairs = glosses if by_split else [("", folder) for folder in folders]
+def _csv_clip(row: dict[str, str | None], source: Path, line: int) -> Clip:
+    path, gloss, split, signer = (
+        str(row.get(key) or "").strip() for key in ("path", "gloss", "split", "signer")
+    )
+    clip_id = str(row.get("id") or "").strip() or path
+    if not path or not gloss:
+        raise IndexFileError(f"{source} line {line}: path or gloss is empty")
+    for value in (path, gloss, clip_id, signer):
+        if value and not is_label(value):
+            raise IndexFileError(
+                f"{source} line {line}: {shown(value)} is too long or holds control characters; shorten it"
+            )
+    if split not in ("", *SPLITS):
+        raise IndexFileError(
+            f"{source} line {line}: split is {shown(split)}; use train, val or test, or leave it out"
+        )
+    try:
+        start, end = int(row.get("frame_start") or 1), int(row.get("frame_end") or -1)
+    except ValueError as error:
+        raise IndexFileError(f"{source} line {line}: frame_start and frame_end are whole numbers") from error
+    if not is_frame_range(start, end):
+        raise IndexFileError(
+            f"{source} line {line}: the frame range is {shown(start)}..{shown(end)}; expected 1-based, -1 to the end"
+        )
+    return Clip(clip_id, gloss, split, signer, source.parent / path, start, end)
+
+
+def _folder_clips(root: Path, notes: list[str]) -> list[Clip]:
+    try:
+        folders = sorted(path for path in root.iterdir() if path.is_dir())
+        by_split = bool(folders) and all(folder.name in SPLITS for folder in folders)
+        glosses = [
+            (folder.name, sub) for folder in folders for sub in sorted(folder.iterdir()) if sub.is_dir()
+        ]
+        pairs = glosses if by_split else [("", folder) for folder in folders]
+        videos = [
+            (split, gloss.name, path)
+            for split, gloss in pairs
+            for path in sorted(gloss.iterdir())
+            if suffix_rank(path) is not None and path.is_file()
+        ]
+    except OSError as error:
+        raise IndexFileError(
+            f"the folder {error.filename or root} cannot be read: {error.strerror}"
+        ) from error
     clips = [
-        Clip(path.relative_to(root).as_posix(), gloss.name, split, "", path)
-        for split, gloss in pairs
-        for path in sorted(gloss.iterdir())
-        if suffix_rank(path) is not None and path.is_file()
+        Clip(path.relative_to(root).as_posix(), gloss, split, "", path)
+        for split, gloss, path in videos
+        if is_label(path.relative_to(root).as_posix())
     ]
+    if len(clips) < len(videos):
+        notes.append(
+            f"{len(videos) - len(clips)} videos are left out: their names hold control characters or are no UTF-8"
+        )
     if not clips:
         raise IndexFileError(
             f"{root} holds no videos; expected {root}/GLOSS/clip.mp4 with one folder per gloss"

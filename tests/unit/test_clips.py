@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from toolkit.clips import read_class_list, read_wlasl
+from toolkit.class_list import read_class_list
+from toolkit.clips import read_wlasl
 from toolkit.errors import IndexFileError
 from toolkit.recordings import read_index
 

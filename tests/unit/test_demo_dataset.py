@@ -9,7 +9,8 @@ import av
 import numpy as np
 import pytest
 
-from toolkit.clips import read_class_list, read_wlasl
+from toolkit.class_list import read_class_list
+from toolkit.clips import read_wlasl
 from toolkit.demo.dataset import DatasetPaths, write_dataset
 from toolkit.demo.scene import LABEL_COLOUR
 from toolkit.demo.signs import MOTION_PAIRS, SIGNS, HandPose

@@ -15,6 +15,10 @@ PACKAGES = ("toolkit", "export", "bench")
 ROOMS: dict[str, tuple[int, set[str]]] = {
     "toolkit": (2, set()),
     "toolkit.errors": (0, {"numpy"}),
+    "toolkit.untrusted": (0, set()),
+    "toolkit.class_list": (0, set()),
+    "toolkit.run_log": (0, set()),
+    "toolkit.model_guard": (0, set()),
     "toolkit.clips": (0, {"numpy"}),
     "toolkit.recordings": (0, {"numpy"}),
     "toolkit.landmarks": (0, {"numpy"}),

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from toolkit.clips import Clip, read_class_list, read_wlasl
+from toolkit.class_list import read_class_list
+from toolkit.clips import Clip, read_wlasl
 from toolkit.errors import ConfigError, TrainingError
 from toolkit.recordings import read_index
 from toolkit.store import FeatureStore, Record
