@@ -7,6 +7,7 @@ written in toolkit/train/settings; what they are used for is not known here.
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from pydantic import BaseModel, ValidationError
 from toolkit.errors import ConfigError
 from toolkit.train.settings import Settings
 
-__all__ = ["Settings", "load_settings", "parse_override"]
+__all__ = ["Settings", "annotated_yaml", "load_settings", "parse_override"]
 
 
 def load_settings(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -> Settings:
@@ -39,6 +40,19 @@ def load_settings(path: Path | None = None, overrides: Mapping[str, Any] | None 
         lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}, got {e['input']!r}" for e in error.errors()]
         raise ConfigError(f"{path or 'settings'}: " + "; ".join(lines)) from error
     return _consistent(settings)
+
+
+def annotated_yaml(settings: Settings) -> str:
+    """The settings as YAML; a value that is not the default has the default in a comment behind it."""
+    usual, lines = load_settings().model_dump(mode="json"), []
+    for section, keys in settings.model_dump(mode="json").items():
+        lines.append(f"{section}:")
+        for key, value in keys.items():
+            shown = yaml.safe_dump([value], default_flow_style=True, allow_unicode=True, width=1000)
+            default = json.dumps(usual[section][key], ensure_ascii=False)
+            note = "" if value == usual[section][key] else f"  # default: {default}"
+            lines.append(f"  {key}: {shown.strip()[1:-1]}{note}")
+    return "\n".join(lines) + "\n"
 
 
 def parse_override(text: str) -> tuple[str, Any]:

@@ -41,7 +41,6 @@ def make_session(
     if arena:
         _share_arena()
         options.add_session_config_entry("session.use_env_allocators", "1")
-        options.enable_mem_pattern = False  # it would take a second block, as large as the first run's
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     source = model if isinstance(model, bytes) else str(model)
     # TF32 would round inputs to 10 bits: a GPU has to give the CPU's numbers

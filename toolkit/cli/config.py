@@ -17,7 +17,6 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import Any
 
 from toolkit.cli.flags import Parser
 
@@ -37,14 +36,14 @@ def run(args: argparse.Namespace) -> int:
 
     for module in ("pydantic", "yaml"):
         require(module, "train")
-    from toolkit.config import load_settings, parse_override
+    from toolkit.config import annotated_yaml, load_settings, parse_override
 
     overrides = dict(parse_override(text) for text in args.set)
     if args.print:
         if args.check or len(args.files) > 1:
             raise ConfigError("--print shows one file; leave --check and the other files out")
         settings = load_settings(args.files[0] if args.files else None, overrides)
-        print(marked(settings.model_dump(mode="json"), load_settings().model_dump(mode="json")), end="")
+        print(annotated_yaml(settings), end="")
         if args.json:
             print(json.dumps(settings.model_dump(mode="json")))
         return 0
@@ -63,19 +62,3 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps({"files": mistakes}, ensure_ascii=False))
     return 2 if any(mistakes.values()) else 0
-
-
-def marked(settings: dict[str, Any], defaults: dict[str, Any]) -> str:
-    """Sections of settings -> YAML, each value that is not the default with the default in a comment behind it."""
-    import yaml
-
-    lines = []
-    for section, keys in settings.items():
-        lines.append(f"{section}:")
-        for key, value in keys.items():
-            shown = yaml.safe_dump([value], default_flow_style=True, allow_unicode=True, width=1000)
-            text = f"{key}: {shown.strip()[1:-1]}"
-            usual = defaults[section][key]
-            note = "" if value == usual else f"  # default: {json.dumps(usual, ensure_ascii=False)}"
-            lines.append(f"  {text}{note}")
-    return "\n".join(lines) + "\n"
