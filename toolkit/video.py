@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,15 +21,22 @@ from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from toolkit.errors import VideoReadError
-from toolkit.video_file import decoded, opened, pixel_aspect, to_rgb
+from toolkit.video_file import MAX_PIXELS, decoded, opened, pixel_aspect, to_rgb
 
 ONE_FRAME_PER_PACKET = frozenset(
     {"h264", "hevc", "mpeg4", "mpeg2video", "mjpeg", "msmpeg4v3", "wmv2", "flv", "theora"}
 )
 """Codecs without hidden frames. VP8, VP9 and AV1 have packets that show nothing: theirs do not count."""
 
+MAX_FRAMES = 4_000_000
+"""37 hours at 30 per second: a file with more is an attack or no clip, and its time stamps would fill the memory."""
+
 Decode = Callable[[Any, Any, list[int]], Iterator[tuple[int, VideoFrame]]]
 """(container, stream, keys of frames) -> those of the frames that decode, with their keys."""
+
+
+class _HoldsTooMuch(Exception):
+    """The frames to hold until they are asked for need more memory than they may."""
 
 
 class Picked(NamedTuple):
@@ -62,9 +70,12 @@ def sample_frames(
         raise ValueError(f"num_frames is {num_frames}; it must be at least 1")
     if hold_bytes is not None and num_frames * _decoded_bytes(path) > hold_bytes:
         return _taken_again(path, num_frames, frame_start, frame_end, size)
-    picked = _pick_by_time(path, num_frames, frame_start, frame_end)
-    if picked is None:
-        picked = _pick_by_count(path, num_frames, frame_start, frame_end)
+    try:
+        picked = _pick_by_time(path, num_frames, frame_start, frame_end, hold_bytes)
+        if picked is None:
+            picked = _pick_by_count(path, num_frames, frame_start, frame_end, hold_bytes)
+    except _HoldsTooMuch:  # its frames are larger than the file says
+        return _taken_again(path, num_frames, frame_start, frame_end, size)
     return _converted(picked, path, size)
 
 
@@ -91,9 +102,12 @@ def timed_frames(path: Path) -> Iterator[tuple[float, Callable[[], NDArray[np.ui
 
 
 def count_frames(path: Path) -> int:
-    """The number of frames that truly decode (decodes all of them)."""
+    """The number of frames that truly decode (decodes all of them, at most MAX_FRAMES)."""
     with opened(path) as (container, stream):
-        return sum(1 for _ in decoded(container, stream))
+        total = sum(1 for _ in islice(decoded(container, stream), MAX_FRAMES + 1))
+    if total > MAX_FRAMES:
+        raise VideoReadError(f"{path}: has more than {MAX_FRAMES} frames; cut the clips out of it")
+    return total
 
 
 def frame_rate(path: Path) -> float:
@@ -149,12 +163,14 @@ def _images(
         raise VideoReadError(f"{path}: gave fewer frames at the second reading; is it changing?")
 
 
-def _pick_by_time(path: Path, num_frames: int, frame_start: int, frame_end: int) -> Picked | None:
+def _pick_by_time(
+    path: Path, num_frames: int, frame_start: int, frame_end: int, hold_bytes: int | None
+) -> Picked | None:
     """Take frames by the time stamps of the packets, or None where these cannot be trusted."""
     with opened(path) as (container, stream):
         try:
             order = _stamps(container, stream, num_frames, frame_start, frame_end)
-            held = {} if order is None else dict(_decode_stamps(container, stream, order))
+            held = {} if order is None else _hold(_decode_stamps(container, stream, order), hold_bytes)
         except FFmpegError:
             return None  # damaged or cut off: what is there is counted frame by frame
         if order is None or len(held) < len(set(order)):
@@ -174,6 +190,8 @@ def _stamps(
             if packet.pts is None or packet.is_corrupt:
                 return None
             stamps.append(packet.pts)
+            if len(stamps) > MAX_FRAMES:
+                return None
     if not stamps or len(set(stamps)) != len(stamps):
         return None
     stamps.sort()
@@ -198,13 +216,26 @@ def _decode_stamps(container: Any, stream: Any, order: list[int]) -> Iterator[tu
             return
 
 
-def _pick_by_count(path: Path, num_frames: int, frame_start: int, frame_end: int) -> Picked:
+def _hold(frames: Iterator[tuple[int, VideoFrame]], hold_bytes: int | None) -> dict[int, VideoFrame]:
+    """Frames by their keys, as long as they fit the memory."""
+    held, taken = {}, 0
+    for key, frame in frames:
+        held[key] = frame
+        taken += sum(plane.buffer_size for plane in frame.planes)
+        if hold_bytes is not None and taken > hold_bytes:
+            raise _HoldsTooMuch
+    return held
+
+
+def _pick_by_count(
+    path: Path, num_frames: int, frame_start: int, frame_end: int, hold_bytes: int | None
+) -> Picked:
     """Decode everything twice: once to count, once to take. Slow and right for any file."""
     total = _some_frames(path)
     order = wanted_indices(total, num_frames, frame_start, frame_end)
     with opened(path) as (container, stream):
         aspect = pixel_aspect(stream)
-        held = dict(_decode_numbers(container, stream, order))
+        held = _hold(_decode_numbers(container, stream, order), hold_bytes)
     if len(held) != len(set(order)):
         raise VideoReadError(
             f"{path}: gave {total} frames at first and fewer at the second reading; is it changing?"
@@ -221,7 +252,10 @@ def _decode_numbers(container: Any, stream: Any, order: list[int]) -> Iterator[t
 def _some_frames(path: Path) -> int:
     total = count_frames(path)
     if total == 0:
-        raise VideoReadError(f"{path}: not one frame decodes; the file is damaged, download it again")
+        raise VideoReadError(
+            f"{path}: not one frame decodes; the file is damaged, or its frames have more than {MAX_PIXELS} "
+            "pixels: download it again or scale it down"
+        )
     return total
 
 

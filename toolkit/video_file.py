@@ -23,7 +23,14 @@ OPEN_OPTIONS: dict[str, Any] = (
 )
 """Titles in a foreign encoding are no reason to refuse a video; from PyAV 19 on that goes without saying."""
 
-MAX_PIXELS = 8192 * 8192  # a frame this large is an attack or a mistake, and would not fit a weak PC's memory
+MAX_PIXELS = 8192 * 8192  # a larger frame is an attack or a mistake, and would not fit a weak PC's memory
+LIMITS = {"max_pixels": str(MAX_PIXELS)}
+"""For demuxers and decoders: larger frames are refused before anything is allocated for them."""
+
+PLAYLISTS = frozenset({"concat", "hls", "dash", "imf", "sdp", "webm_dash_manifest"})
+"""What FFmpeg takes for a video, but is text that names other files and addresses: a stranger's clip may not."""
+
+LIKELY_ASPECT = 10  # of a pixel, either way; beyond that it is damage, and would ask for images without end
 
 SQUARE_TOLERANCE = 0.02  # re-encoders write pixel aspects such as 1280/1281, which mean a square pixel
 
@@ -39,12 +46,17 @@ class opened:
             what = "is not a plain file" if self.path.exists() else "does not exist"
             raise VideoReadError(f"{self.path} {what}; check the path")
         try:
-            self.container = av.open(str(self.path), **OPEN_OPTIONS)
+            # As "file:", so that a file called "concat:a|b" or "http:x" is that file and no address.
+            self.container = av.open(f"file:{self.path}", options=LIMITS, **OPEN_OPTIONS)
         except (FFmpegError, OSError, ValueError) as error:
-            reason = re.sub(r"^\[Errno \d+\] ", "", str(error)).split(";")[0].split(": '")[0]
             raise VideoReadError(
-                f"{self.path}: not a readable video ({reason}); download or convert it again"
+                f"{self.path}: not a readable video ({_reason(error)}); download or convert it again"
             ) from error
+        if not PLAYLISTS.isdisjoint(self.container.format.name.split(",")):
+            self.container.close()
+            raise VideoReadError(
+                f"{self.path}: a playlist that names other files; give the videos themselves"
+            )
         streams = [stream for stream in self.container.streams.video if stream.codec_context is not None]
         if not streams:
             self.container.close()
@@ -53,32 +65,45 @@ class opened:
         if stream.codec_context.width * stream.codec_context.height > MAX_PIXELS:
             self.container.close()
             raise VideoReadError(
-                f"{self.path}: frames of {stream.width} x {stream.height} are too large to decode"
+                f"{self.path}: frames of {stream.width} x {stream.height} pixels are too large to decode (at most "
+                f"{MAX_PIXELS} pixels); scale the video down"
             )
+        stream.codec_context.options = LIMITS  # also of frames that are larger than the file says
         stream.thread_type, stream.codec_context.thread_count = "NONE", 1  # clips run in parallel instead
         return self.container, stream
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         self.container.close()
+        if isinstance(error, FFmpegError):  # the decoder cannot start, or the disk fails
+            raise VideoReadError(
+                f"{self.path}: cannot be decoded ({_reason(error)}); download or convert it again"
+            ) from error
+
+
+def _reason(error: Exception) -> str:
+    """What FFmpeg says, without numbers, function and file names."""
+    return re.sub(r"^\[Errno -?\d+\] ", "", str(error)).split(";")[0].split(": '")[0]
 
 
 def pixel_aspect(stream: Any) -> float:
-    """Width of a pixel divided by its height."""
-    return float(stream.sample_aspect_ratio or 1)
+    """Width of a pixel divided by its height; 1 where the file says what cannot be."""
+    aspect = float(stream.sample_aspect_ratio or 1)
+    return aspect if 1 / LIKELY_ASPECT <= aspect <= LIKELY_ASPECT else 1.0
 
 
 def decoded(container: Any, stream: Any) -> Iterator[VideoFrame]:
-    """All frames that decode, damaged packets left out."""
+    """All frames that decode; damaged packets and frames that are too large are left out."""
     packets = container.demux(stream)
     while True:
         try:
             packet = next(packets)
-            frames = stream.codec_context.decode(packet if packet.size else None)
-        except StopIteration:
+        except (StopIteration, av.error.EOFError, av.error.InvalidDataError):
             return
+        try:
+            frames = stream.codec_context.decode(packet if packet.size else None)
         except av.error.EOFError:
             return
-        except av.error.InvalidDataError:
+        except FFmpegError:
             continue
         yield from frames
 
@@ -94,6 +119,10 @@ def to_rgb(
     if size is not None:
         width, height = size if quarter_turns % 2 == 0 else size[::-1]
         how = Interpolation.AREA
+    if width * height > MAX_PIXELS:
+        raise VideoReadError(
+            f"{path}: a frame of {width} x {height} pixels is too large; scale the video down"
+        )
     try:
         # One thread: swscale would start a pool. No colour space: forcing one moves landmarks by 1e-3.
         converted = reformatter.reformat(frame, width, height, "rgb24", interpolation=how, threads=1)
