@@ -16,9 +16,13 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from toolkit.errors import ConfigError
+from toolkit.plain_yaml import load_yaml
 from toolkit.train.settings import Settings
+from toolkit.untrusted import MIB, read_bounded, shown
 
 __all__ = ["Settings", "annotated_yaml", "load_settings", "parse_override"]
+
+LARGEST_CONFIG = MIB  # bytes; those that ship have 3 KB
 
 
 def load_settings(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -> Settings:
@@ -37,7 +41,9 @@ def load_settings(path: Path | None = None, overrides: Mapping[str, Any] | None 
     try:
         settings = Settings.model_validate(raw)
     except ValidationError as error:
-        lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}, got {e['input']!r}" for e in error.errors()]
+        lines = [
+            f"{'.'.join(map(str, e['loc']))}: {e['msg']}, got {shown(e['input'])}" for e in error.errors()
+        ]
         raise ConfigError(f"{path or 'settings'}: " + "; ".join(lines)) from error
     return _consistent(settings)
 
@@ -48,10 +54,10 @@ def annotated_yaml(settings: Settings) -> str:
     for section, keys in settings.model_dump(mode="json").items():
         lines.append(f"{section}:")
         for key, value in keys.items():
-            shown = yaml.safe_dump([value], default_flow_style=True, allow_unicode=True, width=1000)
+            text = yaml.safe_dump([value], default_flow_style=True, allow_unicode=True, width=1000)
             default = json.dumps(usual[section][key], ensure_ascii=False)
             note = "" if value == usual[section][key] else f"  # default: {default}"
-            lines.append(f"  {key}: {shown.strip()[1:-1]}{note}")
+            lines.append(f"  {key}: {text.strip()[1:-1]}{note}")
     return "\n".join(lines) + "\n"
 
 
@@ -65,17 +71,17 @@ def parse_override(text: str) -> tuple[str, Any]:
     if not sign or "." not in dotted:
         raise ConfigError(f"--set {text}: write section.key=value, e.g. --set training.learning_rate=0.001")
     try:
-        return dotted.strip(), yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"--set {text}: '{value}' cannot be read as a YAML value") from error
+        return dotted.strip(), load_yaml(value)
+    except ValueError as error:
+        raise ConfigError(f"--set {text}: '{value}' cannot be read as a YAML value ({error})") from error
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        raw = load_yaml(read_bounded(path, LARGEST_CONFIG).decode("utf-8"))
     except OSError as error:
         raise ConfigError(f"the config {path} cannot be read: {error.strerror or error}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise ConfigError(f"the config {path} is not valid YAML: {error}") from error
     if raw is None:
         return {}
@@ -83,7 +89,11 @@ def _read(path: Path) -> dict[str, Any]:
         raise ConfigError(
             f"the config {path} must hold sections such as 'model:', got a {type(raw).__name__}"
         )
-    return {str(section): {} if keys is None else keys for section, keys in raw.items()}
+    return {_name(section): {} if keys is None else keys for section, keys in raw.items()}
+
+
+def _name(key: object) -> str:
+    return key if isinstance(key, str) and len(key) <= 60 else shown(key)
 
 
 def _refuse_unknown(raw: Mapping[str, Any], source: str) -> None:
@@ -94,13 +104,14 @@ def _refuse_unknown(raw: Mapping[str, Any], source: str) -> None:
             hint = (
                 homes or difflib.get_close_matches(section, [*known], n=1) or [f"one of {', '.join(known)}"]
             )
-            raise ConfigError(f"{source}: there is no section '{section}'. Did you mean {hint[0]}?")
+            raise ConfigError(f"{source}: there is no section {shown(section)}. Did you mean {hint[0]}?")
         if not isinstance(keys, dict):
-            raise ConfigError(f"{source}: section '{section}' must hold keys, got {keys!r}")
+            raise ConfigError(f"{source}: section '{section}' must hold keys, got {shown(keys)}")
         for key in keys:
             if key not in known[section]:
                 raise ConfigError(
-                    f"{source}: there is no key '{section}.{key}'.{_nearest(section, key, known)}"
+                    f"{source}: there is no key '{section}.{_name(key)}'."
+                    + _nearest(section, _name(key), known)
                 )
 
 
@@ -108,8 +119,8 @@ def _nearest(section: str, key: str, known: Mapping[str, list[str]]) -> str:
     homes = {name: home for home, names in known.items() for name in names}
     if key in homes:
         return f" It belongs in another section: {homes[key]}.{key}"
-    near = difflib.get_close_matches(str(key), known[section], n=1, cutoff=0.5)
-    near = near or difflib.get_close_matches(str(key), [*homes], n=1)
+    near = difflib.get_close_matches(key, known[section], n=1, cutoff=0.5)
+    near = near or difflib.get_close_matches(key, [*homes], n=1)
     if near:
         return f" Did you mean {section if near[0] in known[section] else homes[near[0]]}.{near[0]}?"
     return f" Section '{section}' has: {', '.join(known[section])}"

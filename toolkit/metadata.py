@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
 from typing import Any
@@ -16,10 +17,12 @@ import numpy as np
 
 from toolkit.errors import ModelFileError
 from toolkit.landmarks import LAYOUTS
+from toolkit.untrusted import MIB, is_label, shown
 
 PREFIX = "sign_toolkit."
 FORMAT_VERSION = 1
 """Raised when a reader of the old format would misread a new file; added keys do not raise it."""
+LARGEST_CLIP = 1024 * MIB  # bytes of one clip's values; 64 frames of video in full HD have 380 MiB
 _RANK = {"pose": 2, "features": 1, "video": 3}  # axes of one frame's values
 
 
@@ -108,7 +111,7 @@ class ModelMetadata:
             text = properties[PREFIX + field.name]
             try:
                 value = json.loads(text, parse_constant=_refuse_constant)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise ModelFileError(
                     f"the model's metadata key {PREFIX}{field.name} is not valid JSON ({error}): "
                     f"{text[:60]!r}. {_CURE}"
@@ -127,8 +130,10 @@ def _check_format(properties: Mapping[str, str]) -> None:
             f"the model has no {PREFIX}format in its metadata, so it was not made by this toolkit. "
             "Give a file written by: toolkit export RUN --output model.onnx"
         )
-    if not (found.isascii() and found.isdigit()) or int(found) < 1:
-        raise ModelFileError(f"the model's {PREFIX}format is {found!r}, not a whole number from 1. {_CURE}")
+    if not (found.isascii() and found.isdigit() and len(found) < 10) or int(found) < 1:
+        raise ModelFileError(
+            f"the model's {PREFIX}format is {shown(found)}, not a whole number from 1. {_CURE}"
+        )
     if int(found) > FORMAT_VERSION:
         raise ModelFileError(
             f"the model has metadata format {found}; this toolkit reads up to format {FORMAT_VERSION}. "
@@ -144,54 +149,60 @@ def _problem(metadata: ModelMetadata) -> str | None:
     """What is wrong with the values, or None."""
     glosses, mode, layout, shape = metadata.glosses, metadata.mode, metadata.layout, metadata.item_shape
     if not isinstance(glosses, tuple) or not all(isinstance(gloss, str) and gloss for gloss in glosses):
-        return f"glosses must be a list of words, not {_shown(glosses)}"
+        return f"glosses must be a list of words, not {shown(glosses)}"
     if not glosses:
         return "there are no glosses"
     if len(set(glosses)) != len(glosses):
-        twice = sorted(gloss for gloss in set(glosses) if glosses.count(gloss) > 1)
-        return f"these glosses occur twice: {', '.join(twice[:5])}"
+        twice = sorted(gloss for gloss, times in Counter(glosses).items() if times > 1)
+        return f"these glosses occur twice: {shown(', '.join(twice[:5]), 200)[1:-1]}"
+    unfit = [gloss for gloss in glosses if not is_label(gloss)]
+    if unfit:
+        return f"a gloss is too long or holds control characters: {shown(unfit[0])}"
     if not isinstance(mode, str) or mode not in _RANK:
-        return f"mode must be one of {', '.join(_RANK)}, not {_shown(mode)}"
+        return f"mode must be one of {', '.join(_RANK)}, not {shown(mode)}"
     if not _is_size(metadata.num_frames):
-        return f"num_frames must be a whole number from 1, not {_shown(metadata.num_frames)}"
+        return f"num_frames must be a whole number from 1, not {shown(metadata.num_frames)}"
     if not isinstance(shape, tuple) or not all(_is_size(size) for size in shape) or len(shape) != _RANK[mode]:
-        return f"item_shape of mode {mode} must be {_RANK[mode]} whole numbers from 1, not {_shown(shape)}"
+        return f"item_shape of mode {mode} must be {_RANK[mode]} whole numbers from 1, not {shown(shape)}"
     if mode == "video" and shape[-1] != 3:
-        return f"item_shape of mode video must end in 3 (RGB), not {_shown(shape)}"
+        return f"item_shape of mode video must end in 3 (RGB), not {shown(shape)}"
+    if metadata.num_frames * math.prod(shape) * metadata.dtype.itemsize > LARGEST_CLIP:
+        size = f"{shown(metadata.num_frames)} frames of {shown(shape)}"
+        return f"a clip of {size} would be larger than {LARGEST_CLIP / MIB:g} MiB"
     if mode == "pose" and (not isinstance(layout, str) or layout not in LAYOUTS):
-        return f"layout must be one of {', '.join(LAYOUTS)}, not {_shown(layout)}"
+        return f"layout must be one of {', '.join(LAYOUTS)}, not {shown(layout)}"
     if mode == "pose" and shape != LAYOUTS[layout].item_shape:
-        return f"item_shape of layout {layout} is {LAYOUTS[layout].item_shape}, not {_shown(shape)}"
+        return f"item_shape of layout {layout} is {LAYOUTS[layout].item_shape}, not {shown(shape)}"
     if mode != "pose" and layout != "":
-        return f"layout must be empty for mode {mode}, not {_shown(layout)}"
+        return f"layout must be empty for mode {mode}, not {shown(layout)}"
     for name, allowed in (("extractor", (str, int, float)), ("versions", (str,)), ("training", (object,)),
                           ("metrics", (object,))):  # fmt: skip
         value = getattr(metadata, name)
         if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
-            return f"{name} must be a JSON object, not {_shown(value)}"
+            return f"{name} must be a JSON object, not {shown(value)}"
         wrong = [key for key, item in value.items() if not isinstance(item, allowed)]
         if wrong:
             kinds = " or ".join(kind.__name__ for kind in allowed)
-            return f"{name}['{wrong[0]}'] must be {kinds}, not {_shown(value[wrong[0]])}"
+            return f"{name}['{wrong[0]}'] must be {kinds}, not {shown(value[wrong[0]])}"
     if metadata.temperature is not None and not (
         _is_number(metadata.temperature) and metadata.temperature > 0
     ):
-        return f"temperature must be a number above 0, not {_shown(metadata.temperature)}"
+        return f"temperature must be a number above 0, not {shown(metadata.temperature)}"
     for name in ("ece", "threshold"):
         part = getattr(metadata, name)
         if part is not None and not (_is_number(part) and 0 <= part <= 1):
-            return f"{name} must be a number in 0..1, not {_shown(part)}"
+            return f"{name} must be a number in 0..1, not {shown(part)}"
     return None
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number beyond the largest float
+        return False
 
 
 def _is_size(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 1
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."

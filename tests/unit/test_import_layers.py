@@ -42,6 +42,7 @@ ROOMS: dict[str, tuple[int, set[str]]] = {
     "toolkit.recognizer": (2, {"numpy", "av", "cv2", "onnxruntime"}),
     "toolkit.demo": (2, {"numpy", "av", "cv2"}),
     "toolkit.config": (3, {"pydantic", "yaml"}),
+    "toolkit.plain_yaml": (3, {"yaml"}),
     "toolkit.train": (3, {"numpy", "torch", "safetensors", "pydantic", "yaml", "psutil", "matplotlib", "rich"}),
     "export": (4, {"numpy", "torch", "onnx", "onnxscript", "onnxruntime", "safetensors"}),
     "export.bundle_files": (5, set()),

@@ -111,6 +111,33 @@ def test_values_that_cannot_be_right_are_refused(name: str, value: Any, told: st
         ModelMetadata.from_properties(properties)
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        ("training", "[" * 100_000, "not valid JSON"),
+        ("num_frames", "9" * 10_000, "not valid JSON"),
+        ("num_frames", "9" * 4000, "larger than 1024 MiB"),
+        ("num_frames", "1000000", "larger than 1024 MiB"),
+        ("temperature", "9" * 4000, "temperature must be a number above 0"),
+        ("glosses", '["book", "\\u001b[2J"]', "control characters"),
+        ("glosses", '["book", "\\ud800"]', "control characters"),
+        ("glosses", '["' + "b" * 5000 + '"]', "too long"),
+        ("format", "9" * 10_000, "whole number from 1"),
+    ],
+)  # fmt: skip
+def test_hostile_values_are_refused_in_one_short_message(name: str, text: str, told: str) -> None:
+    properties = ModelMetadata(**POSE).to_properties() | {PREFIX + name: text}
+    with pytest.raises(ModelFileError, match=told) as caught:
+        ModelMetadata.from_properties(properties)
+    assert len(str(caught.value)) < 500
+
+
+def test_many_glosses_that_occur_twice_are_counted_in_time() -> None:
+    glosses = json.dumps([str(number % 100_000) for number in range(200_000)])
+    with pytest.raises(ModelFileError, match="twice"):  # comparing each with each would take hours
+        ModelMetadata.from_properties(ModelMetadata(**POSE).to_properties() | {f"{PREFIX}glosses": glosses})
+
+
 def test_modes_and_layouts_may_not_contradict_each_other() -> None:
     with pytest.raises(ModelFileError, match="layout must be empty for mode features"):
         ModelMetadata(**(FEATURES | {"layout": "body"}))
