@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import zlib
 from collections.abc import Iterable
@@ -13,10 +14,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from toolkit.errors import StoreError
+from toolkit.untrusted import MIB, parse_json, read_bounded, shown
 
 FORMAT_VERSION = 1
 DTYPES = ("float32", "float16")
 SPEC_FILE, DATA_FILE, INDEX_FILE, LOCK_FILE = "store.json", "data.bin", "index.jsonl", "writer.lock"
+
+LARGEST_SPEC, LARGEST_INDEX, LARGEST_RECORD = MIB, 1024 * MIB, 1024 * MIB
+"""In bytes. An index has about 400 bytes per clip, a record of 32 frames and 75 landmarks has 38 400."""
+MODES = ("pose", "features")
+_SUM = ',\n "crc": '
+_LABELS = ("id", "gloss", "split", "signer", "source")
 
 Line = dict[str, Any]
 """One line of the index: id, gloss, split, signer, source, size, mtime_ns, hash, range, and an outcome."""
@@ -45,7 +53,7 @@ class StoreSpec:
     @property
     def record_bytes(self) -> int:
         """Size of one record in bytes."""
-        return int(np.prod(self.record_shape)) * np.dtype(self.dtype).itemsize
+        return math.prod(self.record_shape) * np.dtype(self.dtype).itemsize
 
     def differences(self, other: StoreSpec) -> str:
         """What the two disagree on, for an error message: this one's value first."""
@@ -73,9 +81,12 @@ class Record:
     @classmethod
     def from_line(cls, line: Line) -> Record:
         """Raises KeyError, ValueError or TypeError when the line is not of this format."""
-        texts = {key: str(line[key]) for key in ("id", "gloss", "split", "signer", "source")}
-        row, checksum = int(line["row"]), int(line["checksum"])
-        return cls(**texts, row=row, checksum=checksum, quality=dict(line["quality"]))
+        row, checksum, quality = line["row"], line["checksum"], line["quality"]
+        if type(row) is not int or type(checksum) is not int or row < 0:
+            raise TypeError("row and checksum are whole numbers")
+        if not all(type(value) in (int, float) for value in quality.values()):
+            raise TypeError("quality holds numbers")
+        return cls(**{key: line[key] for key in _LABELS}, row=row, checksum=checksum, quality=dict(quality))
 
 
 class Index(NamedTuple):
@@ -97,16 +108,29 @@ def decode_line(encoded: bytes) -> Line:
     text, mark, checksum = encoded.rpartition(b', "crc": ')
     if not mark or checksum != f"{zlib.crc32(text)}}}".encode():
         raise ValueError("its checksum differs")
-    line = json.loads(text + b"}")
+    line: Line = parse_json(text.decode() + "}")
+    texts = [line[key] for key in (*_LABELS, "hash")] + [line.get("error", "")]
+    numbers = [line["size"], line["mtime_ns"], *line["range"]]
+    if not all(type(one) is str for one in texts) or not all(type(one) is int for one in numbers):
+        raise TypeError("labels are texts; size, mtime_ns and range are whole numbers")
     if "error" not in line:
         Record.from_line(line)
-    return dict(line)
+    return line
 
 
 def read_index(folder: Path, spec: StoreSpec) -> Index:
-    """Read the index. A line whose record lies beyond the end of the data never came into force."""
+    """Read the index. A line whose record lies beyond the end of the data never came into force.
+
+    Raises:
+        StoreError: it cannot be read or is too large to be one.
+    """
     index, data = folder / INDEX_FILE, folder / DATA_FILE
-    content = index.read_bytes() if index.exists() else b""
+    try:
+        content = read_bounded(index, LARGEST_INDEX) if index.exists() else b""
+    except OSError as error:
+        raise StoreError(
+            f"{index} cannot be read: {error}; restore it, or extract into a new folder"
+        ) from error
     whole_bytes = content.rfind(b"\n") + 1
     rows = data.stat().st_size // spec.record_bytes if data.exists() else 0
     lines: dict[str, Line] = {}
@@ -114,11 +138,11 @@ def read_index(folder: Path, spec: StoreSpec) -> Index:
     for number, encoded in enumerate(content[:whole_bytes].split(b"\n")[:-1], start=1):
         try:
             line = decode_line(encoded)
-            clip_id = str(line["id"])
-        except (ValueError, KeyError, TypeError):
+            clip_id = line["id"]
+        except (ValueError, KeyError, TypeError, AttributeError):
             damaged.append(number)
             continue
-        if "error" in line or 0 <= line["row"] < rows:
+        if "error" in line or line["row"] < rows:
             lines[clip_id] = line
         else:
             lines.pop(clip_id, None)
@@ -140,30 +164,60 @@ def read_spec(folder: Path) -> StoreSpec | None:
     if not path.is_file():
         return None
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        text = read_bounded(path, LARGEST_SPEC).decode()
+        content = parse_json(text)
         version = content.pop("version")
         if version == FORMAT_VERSION:
-            content["item_shape"] = tuple(int(size) for size in content["item_shape"])
+            _check_spec_sum(text, content.pop("crc", None))
+            content["item_shape"] = tuple(content["item_shape"])
             spec = StoreSpec(**content)
-            if spec.dtype in DTYPES and spec.num_frames >= 1 and min(spec.item_shape) >= 1:
+            if _possible(spec):
                 return spec
-            raise ValueError(f"impossible values {content}")
+            raise ValueError(f"impossible values {shown(content, 200)}")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise StoreError(f"{path} is damaged ({error}); restore it, or extract into a new folder") from error
-    raise StoreError(f"{path} is of format {version!r}, this toolkit reads {FORMAT_VERSION}; extract again")
+    raise StoreError(
+        f"{path} is of format {shown(version)}, this toolkit reads {FORMAT_VERSION}; extract again"
+    )
+
+
+def _check_spec_sum(text: str, named: object) -> None:
+    """Raise ValueError unless the last member is the CRC-32 of the text before it; older stores have none."""
+    before, _, last = text.rpartition(_SUM)
+    if named is not None and last != f"{zlib.crc32(before.encode())}\n}}":
+        raise ValueError("its checksum differs")
+
+
+def _possible(spec: StoreSpec) -> bool:
+    """Whether all values have their types and a record its bounds."""
+    sizes = (spec.num_frames, *spec.item_shape)
+    return (
+        spec.mode in MODES
+        and spec.dtype in DTYPES
+        and type(spec.layout) is str
+        and all(type(size) is int and size >= 1 for size in sizes)
+        and 1 <= len(spec.item_shape) <= 4
+        and spec.record_bytes <= LARGEST_RECORD
+        and type(spec.extractor) is dict
+        and all(type(value) in (str, int, float) for value in spec.extractor.values())
+    )
 
 
 def write_spec(folder: Path, spec: StoreSpec) -> None:
     """Begin a store."""
-    text = json.dumps({"version": FORMAT_VERSION, **asdict(spec)}, indent=1)
-    write_whole(folder / SPEC_FILE, text.encode())
+    text = json.dumps({"version": FORMAT_VERSION, **asdict(spec)}, indent=1).removesuffix("\n}")
+    write_whole(folder / SPEC_FILE, f"{text}{_SUM}{zlib.crc32(text.encode())}\n}}".encode())
 
 
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file so that it is either the old one or the new one, never a part."""
     part = path.with_name(path.name + ".part")
-    with part.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    try:
+        with part.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
