@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from toolkit.errors import StoreError
+from toolkit.store.packing import VALUES, pack, unpack
 from toolkit.untrusted import MIB, parse_json, read_bounded, shown
 
 FORMAT_VERSION = 1
-DTYPES = ("float32", "float16")
+DTYPES = ("float32", "float16", "packed")
 SPEC_FILE, DATA_FILE, INDEX_FILE, LOCK_FILE = "store.json", "data.bin", "index.jsonl", "writer.lock"
 
 LARGEST_SPEC, LARGEST_INDEX, LARGEST_RECORD = MIB, 1024 * MIB, 1024 * MIB
@@ -35,7 +37,8 @@ class StoreSpec:
     """What every record of a store is.
 
     mode: "pose" or "features"; item_shape: one frame's values; num_frames: T; layout: landmark layout or "";
-    extractor: its fingerprint; dtype: of the stored numbers, "float32" or "float16" (read as float32).
+    extractor: its fingerprint; dtype: how numbers are stored, "float32", "float16" or, for landmarks, "packed"
+    (toolkit/store/packing); all are read as float32.
     """
 
     mode: str
@@ -51,9 +54,40 @@ class StoreSpec:
         return (self.num_frames, *self.item_shape)
 
     @property
+    def stored_shape(self) -> tuple[int, ...]:
+        """Of a record on disk: as `record_shape`, but a packed landmark is one word."""
+        return self.record_shape[:-1] if self.dtype == "packed" else self.record_shape
+
+    @property
+    def stored_dtype(self) -> np.dtype[Any]:
+        """Of a record on disk."""
+        return np.dtype("<u4" if self.dtype == "packed" else self.dtype)
+
+    @property
     def record_bytes(self) -> int:
         """Size of one record in bytes."""
-        return math.prod(self.record_shape) * np.dtype(self.dtype).itemsize
+        return math.prod(self.stored_shape) * self.stored_dtype.itemsize
+
+    def encode(self, values: NDArray[np.float32]) -> bytes:
+        """(T, *item_shape) -> a record as it lies on the disk."""
+        if self.dtype == "packed":
+            return pack(values).tobytes()
+        return np.ascontiguousarray(values, dtype=self.stored_dtype).tobytes()
+
+    def decode(self, record: NDArray[Any]) -> NDArray[np.float32]:
+        """(*stored_shape) as mapped from the disk -> (T, *item_shape) float32."""
+        return unpack(record) if self.dtype == "packed" else np.asarray(record, dtype=np.float32)
+
+    def refusal(self) -> str:
+        """Why records cannot be stored like this; "" if they can."""
+        if self.dtype not in DTYPES:
+            return f"records cannot be stored as {self.dtype!r}; choose one of: {', '.join(DTYPES)}"
+        if self.dtype == "packed" and (self.mode != "pose" or self.item_shape[-1] != VALUES):
+            return (
+                f"only poses can be packed, and these are {self.mode} of {self.item_shape} a frame; use float16, "
+                "which takes half the disk of float32"
+            )
+        return ""
 
     def differences(self, other: StoreSpec) -> str:
         """What the two disagree on, for an error message: this one's value first."""
@@ -197,6 +231,7 @@ def _possible(spec: StoreSpec) -> bool:
         and type(spec.layout) is str
         and all(type(size) is int and size >= 1 for size in sizes)
         and 1 <= len(spec.item_shape) <= 4
+        and not spec.refusal()
         and spec.record_bytes <= LARGEST_RECORD
         and type(spec.extractor) is dict
         and all(type(value) in (str, int, float) for value in spec.extractor.values())

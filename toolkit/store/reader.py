@@ -73,7 +73,7 @@ class FeatureStore:
 
     def __getitem__(self, clip_id: str) -> NDArray[np.float32]:
         """The record of a clip: (T, *item_shape) float32. KeyError when it is not in the store."""
-        return np.asarray(self._mapped()[self._records[clip_id].row], dtype=np.float32)
+        return self.spec.decode(self._mapped()[self._records[clip_id].row])
 
     def load(self, ids: Sequence[str]) -> NDArray[np.float32]:
         """Records as one array (len(ids), T, *item_shape) float32, their checksums compared.
@@ -91,7 +91,7 @@ class FeatureStore:
                     f"{self.path}: the record of clip {clip_id!r} is damaged (its checksum differs); "
                     "run the same toolkit extract command again, it makes damaged records anew"
                 )
-            result[place] = mapped[record.row]
+            result[place] = self.spec.decode(mapped[record.row])
         return result
 
     def damaged(self) -> list[str]:
@@ -104,7 +104,7 @@ class FeatureStore:
     def _mapped(self) -> NDArray[Any]:
         data = self.path / DATA_FILE
         rows = data.stat().st_size // self.spec.record_bytes
-        return np.memmap(data, dtype=self.spec.dtype, mode="r", shape=(rows, *self.spec.record_shape))
+        return np.memmap(data, dtype=self.spec.stored_dtype, mode="r", shape=(rows, *self.spec.stored_shape))
 
 
 def _intact(mapped: NDArray[Any], record: Record) -> bool:

@@ -17,7 +17,6 @@ from toolkit.clips import Clip
 from toolkit.errors import StoreError, StoreLockedError, StoreMismatchError
 from toolkit.store.files import (
     DATA_FILE,
-    DTYPES,
     INDEX_FILE,
     LOCK_FILE,
     SPEC_FILE,
@@ -44,10 +43,8 @@ class StoreWriter:
             StoreError: the folder cannot be used.
         """
         self.path, self.spec = Path(path), spec
-        if spec.dtype not in DTYPES:
-            raise StoreError(
-                f"records cannot be stored as {spec.dtype!r}; choose one of: {', '.join(DTYPES)}"
-            )
+        if refusal := spec.refusal():
+            raise StoreError(refusal)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -125,7 +122,7 @@ class StoreWriter:
             raise StoreError(
                 f"{clip.id!r}: values {values.shape} do not fit records {self.spec.record_shape}"
             )
-        record = np.ascontiguousarray(values, dtype=self.spec.dtype).tobytes()
+        record = self.spec.encode(values)
         self._data.seek(self._next_row * self.spec.record_bytes)
         self._write(self._data, record)
         outcome = {
