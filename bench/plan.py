@@ -45,6 +45,7 @@ ROWS = (
     Row("extract", "pose", "onnx"),
     Row("extract", "pose", "onnx lite", default=False, quick=False),
     Row("extract", "pose", "onnx body_hands", default=False, quick=False),
+    Row("extract", "pose", "onnx packed", default=False, quick=False),
     Row("extract", "pose", "mediapipe", default=False, quick=False),
     Row("extract", "features", "onnx int8"),
     Row("extract", "features", "onnx fp32", default=False, quick=False),
@@ -130,7 +131,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "int8": {"precision": "int8"},
     "fp32": {"precision": "fp32"},
 }
-"""Word behind a backend -> what it changes in the ExtractorSpec."""
+"""Word behind a backend -> what it changes in the ExtractorSpec; "packed" changes how its store holds numbers."""
 MADE = {"extract": "stores", "train": "runs", "export": "models"}
 """stage -> the field of Job in which later rows find what it made."""
 NEEDS = {"hold": "extract", "train": "extract", "export": "train", "infer": "export"}

@@ -90,8 +90,9 @@ def extract(job: Job) -> Outcome:
     extractor = make_extractor(replace(plain, **VARIANTS.get(variant, {})))
     loaded = now()
     spec = StoreSpec(
-        job.row.mode, extractor.item_shape, job.options.num_frames, extractor.layout, extractor.fingerprint
-    )
+        job.row.mode, extractor.item_shape, job.options.num_frames, extractor.layout, extractor.fingerprint,
+        "packed" if variant == "packed" else "float32",
+    )  # fmt: skip
     folder = job.work_dir / "store"
     with StoreWriter(folder, spec) as store:
         laps, failed = Laps(), 0
@@ -112,6 +113,7 @@ def extract(job: Job) -> Outcome:
         "import_s": imported.since(began).wall_s,
         "load_s": loaded.since(imported).wall_s,
         "stored_bytes_per_clip": stored / max(1, len(FeatureStore.open(folder))),
+        "record_bytes": spec.record_bytes,
         "failed_clips": failed,
     }
     return Outcome(figures | per_clip(laps.figures(), 1), made=str(folder))
