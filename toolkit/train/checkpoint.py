@@ -1,13 +1,17 @@
 """Checkpoints in a run directory: safetensors for numbers, JSON for what they mean. No pickles.
 
 A file NAME.safetensors carries its own description in its header, so that a stop between two writes cannot pair
-weights with the wrong description; NAME.json is the same text for people. Knows nothing about training itself.
+weights with the wrong description; NAME.json is the same text for people. A hash of the whole file stands in the
+header, so that no changed byte goes unseen. Knows nothing about training itself.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+import math
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,8 +23,14 @@ from torch import Tensor
 
 from toolkit.errors import ConfigError, TrainingError
 from toolkit.train.model import ModelSpec, SignClassifier
+from toolkit.untrusted import MIB, parse_json, read_bounded, shown
 
 HEADER_KEY = "sign_toolkit.run"
+HASH_KEY = "sign_toolkit.blake2b"
+_HASH = re.compile(b'"sign_toolkit.blake2b":"([0-9a-f]{32})"')
+_NO_HASH = "0" * 32  # stands in the header while the file is hashed
+LARGEST_CHECKPOINT = 4096 * MIB  # bytes; those of the configs that ship have 2 to 20 MiB
+LARGEST_LAYER, MOST_WEIGHTS = 2**16, 2**28  # that a description may ask for; the shipped configs' have 2**20
 MODEL_PREFIX = "model."
 RESUME_PREFIX = "resume."
 
@@ -47,12 +57,12 @@ class RunInfo:
     @classmethod
     def from_json(cls, text: str) -> RunInfo:
         """Read what to_json wrote; raises KeyError, TypeError or ValueError for anything else."""
-        raw = json.loads(text)
+        raw = parse_json(text)
         spec = raw["spec"]
+        spec |= {"item_shape": tuple(spec["item_shape"]), "features": tuple(spec["features"])}
+        _check_sizes(spec)
         return cls(
-            spec=ModelSpec(
-                **{**spec, "item_shape": tuple(spec["item_shape"]), "features": tuple(spec["features"])}
-            ),
+            spec=ModelSpec(**spec),
             glosses=tuple(raw["glosses"]),
             extractor=raw["extractor"],
             training=raw["training"],
@@ -76,7 +86,11 @@ def save_checkpoint(
     tensors |= {RESUME_PREFIX + name: tensor for name, tensor in (resume or {}).items()}
     text = info.to_json()
     contiguous = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
-    replace_file(run_dir / f"{which}.safetensors", save(contiguous, {HEADER_KEY: text}))
+    content = save(contiguous, {HEADER_KEY: text, HASH_KEY: _NO_HASH})
+    start = _hash_place(content)
+    hashed = hashlib.blake2b(content, digest_size=16).hexdigest().encode()
+    content = content[:start] + hashed + content[start + len(hashed) :]
+    replace_file(run_dir / f"{which}.safetensors", content)
     replace_file(run_dir / f"{which}.json", text.encode())
 
 
@@ -110,6 +124,7 @@ def read_checkpoint(run_dir: Path, which: str) -> tuple[RunInfo, dict[str, Tenso
         )
     weights, resume = {}, {}
     try:
+        _check_hash(read_bounded(path, LARGEST_CHECKPOINT))
         with safe_open(path, framework="pt") as file:
             info = RunInfo.from_json((file.metadata() or {})[HEADER_KEY])
             for name in file.keys():  # noqa: SIM118 (not a mapping: it cannot be iterated)
@@ -117,11 +132,47 @@ def read_checkpoint(run_dir: Path, which: str) -> tuple[RunInfo, dict[str, Tenso
                     weights[name.removeprefix(MODEL_PREFIX)] = file.get_tensor(name)
                 else:
                     resume[name.removeprefix(RESUME_PREFIX)] = file.get_tensor(name)
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise TrainingError(
-            f"{path} is damaged or not a checkpoint of this package ({error!r}); train again, or copy it anew"
+            f"{path} is damaged or not a checkpoint of this package ({error}); copy it anew, or train again"
         ) from error
     return info, weights, resume
+
+
+def _hash_place(content: bytes) -> int:
+    """Where the hash stands in the header, or ValueError."""
+    header = content[: 8 + int.from_bytes(content[:8], "little")]
+    found = list(_HASH.finditer(header))
+    if len(found) != 1:
+        raise ValueError("its header names no single hash")
+    return found[0].start(1)
+
+
+def _check_hash(content: bytes) -> None:
+    """Raise ValueError unless the file has the hash that its header names; files of older versions have none."""
+    size = int.from_bytes(content[:8], "little")
+    facts = parse_json(content[8 : 8 + size].decode()).get("__metadata__", {})
+    if set(facts) == {HEADER_KEY}:
+        return
+    start = _hash_place(content)
+    end = start + len(_NO_HASH)
+    found = hashlib.blake2b(content[:start], digest_size=16)
+    found.update(_NO_HASH.encode())
+    found.update(memoryview(content)[end:])
+    if found.hexdigest().encode() != content[start:end]:
+        raise ValueError("its checksum differs")
+
+
+def _check_sizes(spec: dict[str, Any]) -> None:
+    """Raise ValueError where a description would take more memory than any model of ours."""
+    names = ("num_frames", "num_classes", "embed_dim", "num_heads", "num_layers", "ff_dim")
+    sizes = [spec[name] for name in names] + list(spec["item_shape"])
+    if 0 <= spec["dropout"] < 1 and all(type(size) is int and 1 <= size <= LARGEST_LAYER for size in sizes):
+        _, classes, width, _, layers, inner = sizes[: len(names)]
+        values = math.prod(spec["item_shape"]) if len(spec["item_shape"]) < 3 else 1
+        if width * (layers * (4 * width + 2 * inner) + values + classes) <= MOST_WEIGHTS:
+            return
+    raise ValueError(f"its description asks for impossible sizes: {shown(spec, 200)}")
 
 
 def replace_file(path: Path, content: bytes) -> None:
