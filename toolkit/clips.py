@@ -167,11 +167,32 @@ def _files_by_stem(video_dir: Path) -> dict[str, Path]:
         raise IndexFileError(f"the video folder {video_dir} cannot be read: {error.strerror}") from error
     for path in files:
         rank = suffix_rank(path)
-        if rank is not None and path.is_file():
+        if rank is not None and is_there(path):
             held = found.get(path.stem)
-            if held is None or rank < (suffix_rank(held) or 0):
+            order = (not path.is_file(), rank)
+            if held is None or order < (not held.is_file(), suffix_rank(held) or 0):
                 found[path.stem] = path
     return found
+
+
+def is_there(path: Path) -> bool:
+    """Whether something is there, also a pipe, a folder or a loop of links: extraction says what is wrong with it."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def file_state(path: Path) -> tuple[int, int]:
+    """(size in bytes, modification time in ns); (-1, -1) when the file is gone."""
+    try:
+        state = path.stat()
+    except (OSError, ValueError):
+        return -1, -1
+    return state.st_size, state.st_mtime_ns
 
 
 def suffix_rank(path: Path) -> int | None:
@@ -189,7 +210,7 @@ def split_found(clips: Iterable[Clip], notes: list[str], what: str) -> ClipIndex
     here: list[Clip] = []
     missing: list[Clip] = []
     for clip in clips:
-        (here if clip.path.is_file() else missing).append(clip)
+        (here if is_there(clip.path) else missing).append(clip)
     if not here and not missing:
         raise IndexFileError(f"{what}: no clip matches the class list, split and subset asked for")
     if not here:

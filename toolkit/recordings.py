@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from toolkit.clips import SPLITS, Clip, ClipIndex, is_frame_range, split_found, suffix_rank
+from toolkit.clips import SPLITS, Clip, ClipIndex, is_frame_range, is_there, split_found, suffix_rank
 from toolkit.errors import IndexFileError
 from toolkit.untrusted import LARGEST_INDEX, MOST_CLIPS, is_label, read_bounded, shown
 
@@ -106,7 +106,7 @@ def _folder_clips(root: Path, notes: list[str]) -> list[Clip]:
             (split, gloss.name, path)
             for split, gloss in pairs
             for path in sorted(gloss.iterdir())
-            if suffix_rank(path) is not None and path.is_file()
+            if suffix_rank(path) is not None and is_there(path)
         ]
     except OSError as error:
         raise IndexFileError(

@@ -43,8 +43,7 @@ class opened:
 
     def __enter__(self) -> tuple[Any, Any]:
         if not self.path.is_file():
-            what = "is not a plain file" if self.path.exists() else "does not exist"
-            raise VideoReadError(f"{self.path} {what}; check the path")
+            raise VideoReadError(f"{self.path} {_why_no_file(self.path)}; check the path")
         try:
             # As "file:", so that a file called "concat:a|b" or "http:x" is that file and no address.
             self.container = av.open(f"file:{self.path}", options=LIMITS, **OPEN_OPTIONS)
@@ -78,6 +77,16 @@ class opened:
             raise VideoReadError(
                 f"{self.path}: cannot be decoded ({_reason(error)}); download or convert it again"
             ) from error
+
+
+def _why_no_file(path: Path) -> str:
+    try:
+        path.stat()
+    except (FileNotFoundError, ValueError):
+        return "does not exist"
+    except OSError as error:
+        return f"cannot be reached ({error.strerror})"
+    return "is not a plain file"
 
 
 def _reason(error: Exception) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ def wlasl(tmp_path: Path) -> Path:
     (tmp_path / "videos").mkdir()
     for name in ("1.mp4", "2.MP4", "3.mkv", "5.mp4", "notes.txt"):
         (tmp_path / "videos" / name).write_bytes(b"x")
-    (tmp_path / "videos" / "6.mp4").mkdir()  # a folder is no video
+    (tmp_path / "videos" / "5.MKV").mkdir()  # a folder is no video, and does not stand in the way of one
     return tmp_path
 
 
@@ -41,6 +42,20 @@ def test_wlasl_clips_carry_their_labels(wlasl: Path) -> None:
     assert (by_id["3"].gloss, by_id["3"].frame_start, by_id["3"].frame_end) == ("book", 20, 60)
     assert (by_id["1"].signer, by_id["2"].split) == ("7", "val")
     assert [clip.id for clip in index.missing] == ["4", "6"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such files, or asks for rights to make them")
+def test_what_is_there_but_no_file_is_left_for_extraction_to_name(wlasl: Path) -> None:
+    folder = wlasl / "videos"
+    (folder / "6.mp4").mkdir()
+    os.mkfifo(folder / "4.mp4")
+    (folder / "1.mp4").unlink()
+    (folder / "1.mp4").symlink_to(folder / "1.mp4")
+    index = read_wlasl(wlasl / "index.json", folder)
+    assert sorted(clip.id for clip in index.clips) == ["1", "2", "3", "4", "5", "6"]
+    (folder / "4.mp4").unlink()
+    (folder / "4.mp4").symlink_to(folder / "gone.mp4")
+    assert [clip.id for clip in read_wlasl(wlasl / "index.json", folder).missing] == ["4"]
 
 
 def test_coverage_counts_per_split_and_names_glosses_without_clips(wlasl: Path) -> None:

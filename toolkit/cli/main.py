@@ -1,14 +1,18 @@
 """The `toolkit` command: finds the verb, parses its flags, runs it, and turns errors into exit statuses.
 
 A verb is a module with SUMMARY, `add_flags(parser)` and `run(args) -> int`; heavy imports happen inside `run`.
-Exit status: 0 all right; 1 done, but some clips failed; 2 the user can fix it; 130 stopped with Ctrl-C.
+Exit status: 0 all right; 1 done, but some clips failed; 2 the user can fix it; 130 stopped with Ctrl-C;
+143 stopped with SIGTERM, in the same orderly way.
 """
 
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from toolkit.cli.flags import Parser, nearest
 from toolkit.errors import ToolkitError, explain_import
@@ -26,6 +30,10 @@ VERBS = (
     "demo",
     "doctor",
 )
+
+
+class Terminated(KeyboardInterrupt):
+    """Somebody asks the process to end, as systems do when they shut down."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -57,7 +65,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run_guarded(action: Callable[[], int], name: str) -> int:
     """Run a command; an error the user can cure becomes one message and status 2, Ctrl-C status 130."""
     try:
-        return action()
+        with _termination_as_ctrl_c():
+            return action()
     except ToolkitError as error:
         print(f"{name}: {error}", file=sys.stderr)
         return 2
@@ -67,9 +76,26 @@ def run_guarded(action: Callable[[], int], name: str) -> int:
             raise
         print(f"{name}: {cure}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         print(f"\n{name}: stopped. What is done is kept; the same command continues.", file=sys.stderr)
-        return 130
+        return 143 if isinstance(stop, Terminated) else 130
+
+
+@contextmanager
+def _termination_as_ctrl_c() -> Iterator[None]:
+    """SIGTERM takes the way of Ctrl-C: workers are ended, files closed, one line says how to go on."""
+
+    def stop(*_: object) -> None:
+        raise Terminated
+
+    if threading.current_thread() is not threading.main_thread():  # only that one may set signals
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _overview() -> str:

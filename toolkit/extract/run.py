@@ -85,11 +85,11 @@ def extract(index: ClipIndex, plan: Plan, progress: Progress | None = None) -> R
             began = time.monotonic()
             for finished, outcome in enumerate(pool.run(todo), start=1):
                 if outcome.extraction is None:
-                    store.fail(outcome.clip, outcome.error)
+                    store.fail(outcome.clip, outcome.error, outcome.seen)
                     report.failed[outcome.clip.id] = outcome.error
                 else:
                     values, quality = outcome.extraction
-                    store.append(outcome.clip, values, quality)
+                    store.append(outcome.clip, values, quality, outcome.seen)
                     report.failed.pop(outcome.clip.id, None)
                     report.done += 1
                     if quality.get("detection_rate") == 0.0:

@@ -7,16 +7,20 @@ is gone finds its pipe closed and ends.
 
 from __future__ import annotations
 
+import faulthandler
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 from typing import NamedTuple
 
-from toolkit.clips import Clip
+from toolkit.clips import Clip, file_state
 from toolkit.errors import ToolkitError, WorkerError
 from toolkit.extract import make_extractor
 from toolkit.extract.protocol import Extraction, ExtractorSpec, Fingerprint
@@ -26,6 +30,9 @@ ONE_THREAD_EACH = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
 """Workers run side by side: a second BLAS thread in each spins against the others and gains nothing."""
 
 START_TIMEOUT_S = 600.0  # building an extractor may fetch network weights first
+LATE_S = 10.0  # after its time a worker ends itself, in case that there is no parent left to do it
+HELD_FRAMES_BYTES = 256_000_000
+"""Decoded frames that a worker holds: 16 of 3840 x 2160 are 200 MB. Files with more are decoded twice."""
 
 
 class Described(NamedTuple):
@@ -37,11 +44,12 @@ class Described(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """One clip: its extraction, or why there is none."""
+    """One clip: its extraction, or why there is none. seen: the state of its file before it was read."""
 
     clip: Clip
     extraction: Extraction | None
     error: str = ""
+    seen: tuple[int, int] | None = None
 
 
 @dataclass
@@ -50,6 +58,7 @@ class _Worker:
     pipe: Connection
     clip: Clip | None = None
     deadline: float = 0.0
+    seen: tuple[int, int] | None = None
 
 
 class WorkerPool:
@@ -61,7 +70,7 @@ class WorkerPool:
         Raises:
             ToolkitError: what building the extractor raised in the worker (missing package, weights, ...).
         """
-        self._job = (spec, num_frames)
+        self._job = (spec, num_frames, clip_timeout_s)
         self._clip_timeout_s = clip_timeout_s
         self._most = workers
         self._workers = [self._start()]
@@ -86,7 +95,8 @@ class WorkerPool:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(target=_work, args=(theirs, *self._job), daemon=True)
-        process.start()
+        with _undisturbed():
+            process.start()
         theirs.close()
         return _Worker(process, ours)
 
@@ -130,6 +140,7 @@ class WorkerPool:
         worker.clip = next(waiting, None)
         if worker.clip is not None:
             worker.deadline = time.monotonic() + self._clip_timeout_s
+            worker.seen = file_state(worker.clip.path)
             try:
                 worker.pipe.send(worker.clip)
             except OSError:
@@ -143,8 +154,8 @@ class WorkerPool:
             worker.process.join(5)
             return self._replace(worker, f"crashed its worker process (exit code {worker.process.exitcode})")
         if isinstance(answer, Extraction):
-            return Outcome(worker.clip, answer)
-        return Outcome(worker.clip, None, str(answer))
+            return Outcome(worker.clip, answer, "", worker.seen)
+        return Outcome(worker.clip, None, str(answer), worker.seen)
 
     def _replace(self, worker: _Worker, error: str) -> Outcome:
         assert worker.clip is not None
@@ -153,7 +164,7 @@ class WorkerPool:
         fresh = self._start()
         worker.process, worker.pipe, worker.clip = fresh.process, fresh.pipe, None
         self._greet(worker)
-        return Outcome(clip, None, f"{clip.path}: {error}")
+        return Outcome(clip, None, f"{clip.path}: {error}", worker.seen)
 
     def close(self) -> None:
         """End all processes, also those in the middle of a clip."""
@@ -173,9 +184,32 @@ def _end(worker: _Worker) -> None:
     worker.process.join(5)
 
 
-def _work(pipe: Connection, spec: ExtractorSpec, num_frames: int) -> None:
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """What is started meanwhile is deaf to Ctrl-C from its first instant; ours comes when this is over."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _end_with_parent() -> None:
+    """A worker in the middle of a clip does not look at its pipe: this thread ends it when the parent is gone."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    os._exit(1)
+
+
+def _work(pipe: Connection, spec: ExtractorSpec, num_frames: int, clip_timeout_s: float) -> None:
     """The worker process: answer every clip with an Extraction or the text of an error."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    nowhere = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - for as long as the process lives
     try:
         extractor = make_extractor(spec)
     except ToolkitError as error:
@@ -187,14 +221,22 @@ def _work(pipe: Connection, spec: ExtractorSpec, num_frames: int) -> None:
             clip: Clip = pipe.recv()
         except (EOFError, OSError):
             break
+        # Needs no interpreter lock, so it ends also what hangs inside a library.
+        faulthandler.dump_traceback_later(clip_timeout_s + LATE_S, exit=True, file=nowhere)
         try:
             frames = sample_frames(
-                clip.path, num_frames, clip.frame_start, clip.frame_end, size=extractor.frame_size
+                clip.path,
+                num_frames,
+                clip.frame_start,
+                clip.frame_end,
+                extractor.frame_size,
+                HELD_FRAMES_BYTES,
             )
             answer: Extraction | str = extractor.extract(frames)
         except ToolkitError as error:
             answer = str(error)
         except Exception as error:  # whatever a decoder or network throws at one clip must not end the run
             answer = f"{clip.path}: {type(error).__name__}: {error}"
+        faulthandler.cancel_dump_traceback_later()
         pipe.send(answer)
     extractor.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from toolkit.clips import Clip
+from toolkit.clips import Clip, file_state
 from toolkit.errors import StoreError, StoreLockedError, StoreMismatchError
 from toolkit.store.files import (
     DATA_FILE,
@@ -29,6 +30,8 @@ from toolkit.store.files import (
     write_spec,
 )
 from toolkit.store.reader import FeatureStore
+
+SYNC_EVERY_S = 10.0  # what a power cut may cost; the system's own write-back may take half a minute
 
 
 class StoreWriter:
@@ -61,6 +64,9 @@ class StoreWriter:
         try:
             self._holder.write_text(str(os.getpid()))
             self._begin()
+        except OSError as error:
+            self._lock.release()
+            raise self._unwritable(error) from error
         except BaseException:
             self._lock.release()
             raise
@@ -93,6 +99,7 @@ class StoreWriter:
         self._data: BinaryIO = data.open("r+b" if data.exists() else "w+b", buffering=0)
         rows = [line["row"] for line in self._lines.values() if "error" not in line]
         self._next_row = max(rows, default=-1) + 1
+        self._synced = time.monotonic()
 
     def holds(self, clip: Clip) -> bool:
         """Whether the clip is done, or known to be unusable, and its video is still the same.
@@ -110,10 +117,18 @@ class StoreWriter:
             self._write_line(line | _labels(clip))
         return True
 
-    def append(self, clip: Clip, values: NDArray[np.float32], quality: Mapping[str, float]) -> None:
+    def append(
+        self,
+        clip: Clip,
+        values: NDArray[np.float32],
+        quality: Mapping[str, float],
+        seen: tuple[int, int] | None = None,
+    ) -> None:
         """Store the record of a clip; an earlier one of the same id is superseded.
 
-        values: (T, *item_shape) float32, NaN for missing. quality: fractions, kept to four digits.
+        values: (T, *item_shape) float32, NaN for missing. quality: fractions, kept to four digits. seen: the
+        file's state (`clips.file_state`) before it was read; if it is another one now, the clip is made again
+        by the next run.
 
         Raises:
             StoreError: the disk is full or fails; what was stored before is intact.
@@ -130,12 +145,14 @@ class StoreWriter:
             "checksum": zlib.crc32(record),
             "quality": {name: round(float(value), 4) for name, value in quality.items()},
         }
-        self._write_line(_labels(clip) | _source(clip) | outcome)
+        self._write_line(_labels(clip) | _source(clip, seen) | outcome)
         self._next_row += 1
+        if time.monotonic() - self._synced > SYNC_EVERY_S:
+            self._sync()
 
-    def fail(self, clip: Clip, error: str) -> None:
-        """Note why a clip is unusable, so that it is not tried again until its file changes."""
-        self._write_line(_labels(clip) | _source(clip) | {"error": error})
+    def fail(self, clip: Clip, error: str, seen: tuple[int, int] | None = None) -> None:
+        """Note why a clip is unusable, so that it is not tried again until its file changes (see `append`)."""
+        self._write_line(_labels(clip) | _source(clip, seen) | {"error": error})
 
     def forget_failures(self) -> None:
         """Have the unusable clips tried again."""
@@ -156,18 +173,32 @@ class StoreWriter:
             while written < len(content):
                 written += file.write(content[written:])
         except OSError as error:
-            raise StoreError(
-                f"{self.path}: cannot be written ({error}); free some space and run the same command again, "
-                "what is done is kept"
-            ) from error
+            raise self._unwritable(error) from error
+
+    def _sync(self) -> None:
+        """Make what was written durable: records first, then the lines that make them count."""
+        try:
+            for file in (self._data, self._index):
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise self._unwritable(error) from error
+        self._synced = time.monotonic()
+
+    def _unwritable(self, error: OSError) -> StoreError:
+        return StoreError(
+            f"{self.path}: cannot be written ({error}); free some space and run the same command again, "
+            "what is done is kept"
+        )
 
     def close(self) -> None:
         """Make what was written durable and give the lock back."""
-        for file in (self._data, self._index):
-            os.fsync(file.fileno())
-            file.close()
-        self._holder.unlink(missing_ok=True)
-        self._lock.release()
+        try:
+            self._sync()
+        finally:
+            self._data.close()
+            self._index.close()
+            self._holder.unlink(missing_ok=True)
+            self._lock.release()
 
     def __enter__(self) -> StoreWriter:
         return self
@@ -180,8 +211,10 @@ def _labels(clip: Clip) -> dict[str, str]:
     return {"id": clip.id, "gloss": clip.gloss, "split": clip.split, "signer": clip.signer}
 
 
-def _source(clip: Clip) -> Line:
-    size, mtime_ns = _state(clip.path)
+def _source(clip: Clip, seen: tuple[int, int] | None) -> Line:
+    state = file_state(clip.path)
+    # A file that changed, vanished or came back while it was read is none that a later run could recognise.
+    size, mtime_ns = state if seen in (None, state) else (-1, -1)
     return {
         "source": clip.path.name,
         "range": [clip.frame_start, clip.frame_end],
@@ -193,19 +226,16 @@ def _source(clip: Clip) -> Line:
 
 def _same_file(path: Path, line: Mapping[str, Any]) -> bool:
     """Same size, and either untouched since or, after a copy that renewed its time, of the same content."""
-    size, mtime_ns = _state(path)
+    size, mtime_ns = file_state(path)
     return bool(size == line["size"] and (mtime_ns == line["mtime_ns"] or _hash(path) == line["hash"]))
 
 
-def _state(path: Path) -> tuple[int, int]:
-    """(size in bytes, modification time in ns); (-1, -1) when the file is gone."""
-    try:
-        state = path.stat()
-    except OSError:
-        return -1, -1
-    return state.st_size, state.st_mtime_ns
-
-
 def _hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=8)).hexdigest()
+    """Of the content; "" for what has none to read: a pipe, a device, a folder, a file without permission."""
+    if not path.is_file():
+        return ""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=8)).hexdigest()
+    except OSError:
+        return ""
