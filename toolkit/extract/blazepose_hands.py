@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from toolkit.extract.blazepose_landmarks import Pose
 from toolkit.extract.regions import Cropper, Region, between, normalized_angle, rotated
-from toolkit.session import make_session
+from toolkit.session import FixedRun, make_session
 from toolkit.weights import weights_path
 
 WEIGHTS = {"full": "hand_landmarks_full.onnx", "lite": "hand_landmarks_lite.onnx"}
@@ -41,8 +41,8 @@ Z_SCALE = 0.4  # normalize_z of TensorsToLandmarksCalculator
 # When the hand of the frame before says where to look now (hand_tracking.pbtxt): the two regions are this much
 # alike, and the landmarks lie well inside of the new one.
 MAX_TURN_DEGREES, MAX_SHIFT, MAX_SCALING, MARGIN = 40.0, 0.2, 0.4, -0.1
-# When the arm has hardly moved, so that the hand of the frame before says where to look without a re-crop.
-STILL_TURN_DEGREES, STILL_SHIFT, STILL_SCALING = 10.0, 0.05, 0.1
+# When the arm has hardly moved: the hand of the frame before says where to look without a re-crop.
+STILL = (10.0, 0.05, 0.1)
 
 PALM = (0, 1, 2, 3, 5, 6, 9, 10, 13, 14, 17, 18)
 """Hand points that place the tracked region (hand_landmarks_to_roi.pbtxt): all but the outer finger joints."""
@@ -51,6 +51,7 @@ WRIST, INDEX, MIDDLE, RING = 0, 5, 9, 13  # first joints (HandLandmarksToRectCal
 # A second look, when a hand was not found (docs/poses.md): where it was before, and in the whole rough region.
 # What is found there counts when it is the right hand of the two, on the right arm.
 MAX_FRUITLESS = 1  # it is not repeated frame after frame where it finds nothing
+MAX_SKIPPED = 2  # frames in a row without any look, while an arm whose hand was not found keeps still
 MIN_SIDE_AGREEMENT = 0.5  # of the network's own opinion whether it is a left or a right hand
 MAX_WRIST_DISTANCE = 0.8  # between the hand's and the pose's wrist, in parts of the hand's length
 
@@ -74,30 +75,42 @@ class HandLandmarks:
 
     def __init__(self, network: str, threads: int = 1) -> None:
         """network: "full" or "lite"."""
-        self._recrop = make_session(weights_path(RECROP_WEIGHTS), threads, arena=True)
-        self._landmarks = make_session(weights_path(WEIGHTS[network]), threads, arena=True)
         self._recrop_cropper = Cropper(RECROP_SIDE, 0.0, 1.0, cv2.BORDER_REPLICATE)
-        self._landmarks_cropper = Cropper(LANDMARKS_SIDE, 0.0, 1.0, cv2.BORDER_REPLICATE)
+        self._recrop_points = np.empty((1, 2, 2), np.float32)
+        self._recrop = FixedRun(
+            make_session(weights_path(RECROP_WEIGHTS), threads, arena=True),
+            {"image": self._recrop_cropper.tensor},
+            {"points": self._recrop_points},
+        )
+        self._cropper = Cropper(LANDMARKS_SIDE, 0.0, 1.0, cv2.BORDER_REPLICATE)
+        self._points = np.empty((1, POINTS, 3), np.float32)
+        self._presence, self._rightness = np.empty(1, np.float32), np.empty(1, np.float32)
+        self._landmarks = FixedRun(
+            make_session(weights_path(WEIGHTS[network]), threads, arena=True),
+            {"image": self._cropper.tensor},
+            {"landmarks": self._points, "presence": self._presence, "handedness": self._rightness},
+        )
 
     def recropped(self, image: NDArray[np.uint8], rough: Region) -> Region:
         """The hand's own region, from a larger one around it."""
-        (points,) = self._recrop.run(["points"], {"image": self._recrop_cropper.cut(image, rough)})
-        centre, edge = rough.to_image(points[0] / RECROP_SIDE)
+        self._recrop_cropper.cut(image, rough)
+        self._recrop.run()
+        centre, edge = rough.to_image(self._recrop_points[0] / RECROP_SIDE)
         return between(centre, edge, -pi / 2).shifted(SHIFT)
 
     def find(self, image: NDArray[np.uint8], region: Region) -> Hand:
         """The landmarks of the hand that fills the region, if presence says that there is one."""
-        crop = self._landmarks_cropper.cut(image, region)
-        outputs = ["landmarks", "presence", "handedness"]
-        points, presence, rightness = self._landmarks.run(outputs, {"image": crop})
-        places = points[0].astype(np.float64) / LANDMARKS_SIDE
+        self._cropper.cut(image, region)
+        self._landmarks.run()
+        places = self._points[0].astype(np.float64) / LANDMARKS_SIDE
         pixels = region.to_image(places[:, :2])
         height, width = image.shape[:2]
+        presence = self._presence.item()
         values = np.empty((POINTS, 4), np.float32)
         values[:, :2] = pixels / (width, height)
         values[:, 2] = places[:, 2] / Z_SCALE * (region.size / width)
-        values[:, 3] = presence.item()
-        return Hand(values, pixels, presence.item(), rightness.item())
+        values[:, 3] = presence
+        return Hand(values, pixels, presence, self._rightness.item())
 
 
 class HandFinder:
@@ -111,7 +124,9 @@ class HandFinder:
     def reset(self) -> None:
         """Forget the clip."""
         self._before: tuple[Hand, Region] | None = None  # the hand last frame, and its rough region
+        self._missed: Region | None = None  # the rough region in which there was no hand last time
         self._fruitless = 0  # second looks in a row that found nothing
+        self._skipped = 0  # frames in a row without a look
 
     def find(self, image: NDArray[np.uint8], pose: Pose | None) -> Hand | None:
         """image: (H, W, 3) uint8 RGB. None where there is no such hand to be seen."""
@@ -122,6 +137,8 @@ class HandFinder:
         rough = region_from_pose(pose.pixels[arm])
         if not is_near_image(rough, image):
             return None
+        if self._is_still_missed(rough):
+            return None
         tracked = None if before is None else region_from_hand(before[0].pixels)
         region = self._region(image, rough, tracked, before)
         hand = self._networks.find(image, region) if is_near_image(region, image) else None
@@ -131,9 +148,16 @@ class HandFinder:
                 places = [place for place in (tracked, rough) if place is not None and place != region]
                 hand = self._look_again(image, places, pose.pixels[arm[0]])
                 self._fruitless += hand is None
+        self._missed = rough if hand is None else None
         if hand is not None:
             self._before, self._fruitless = (hand, rough), 0
         return hand
+
+    def _is_still_missed(self, rough: Region) -> bool:
+        """Whether the arm is where no hand was found a moment ago, so that looking again would find none."""
+        still = self._missed is not None and is_alike(rough, self._missed, *STILL)
+        self._skipped = self._skipped + 1 if still and not self._exact and self._skipped < MAX_SKIPPED else 0
+        return self._skipped > 0
 
     def _region(
         self,
@@ -146,7 +170,7 @@ class HandFinder:
         if tracked is None or before is None:
             return self._networks.recropped(image, rough)
         hand, rough_before = before
-        if not self._exact and is_alike(rough_before, rough, STILL_TURN_DEGREES, STILL_SHIFT, STILL_SCALING):
+        if not self._exact and is_alike(rough_before, rough, *STILL):
             return tracked
         region = self._networks.recropped(image, rough)
         kept = is_alike(tracked, region, MAX_TURN_DEGREES, MAX_SHIFT, MAX_SCALING)
