@@ -21,6 +21,7 @@ from toolkit.errors import InputError, ModelFileError
 from toolkit.extract.source import ClipReader, Source, check_clips, trained_extractor
 from toolkit.landmarks import get_layout
 from toolkit.metadata import ModelMetadata
+from toolkit.model_guard import check_model_file
 from toolkit.session import make_session
 from toolkit.stream import DEFAULT_THRESHOLD, Seen, SignEvent, SignStream, follow
 
@@ -77,6 +78,7 @@ class Recognizer:
         Raises:
             ModelFileError: the file is missing, is not one of our models, or contradicts itself.
         """
+        check_model_file(Path(path))
         session = make_session(Path(path), threads)
         try:
             metadata = ModelMetadata.from_properties(session.get_modelmeta().custom_metadata_map)

@@ -22,6 +22,7 @@ from toolkit.extract.cnn_projection import OWN_NETWORK
 from toolkit.extract.model_digest import model_digest
 from toolkit.extract.protocol import ExtractorSpec, Fingerprint, PixelScale
 from toolkit.metadata import PREFIX
+from toolkit.model_guard import check_model_file
 from toolkit.session import make_session
 
 LAYOUT_KEY, MEAN_KEY, STD_KEY = f"{PREFIX}cnn.layout", f"{PREFIX}cnn.mean", f"{PREFIX}cnn.std"
@@ -73,6 +74,7 @@ class OwnCnn(FrameCnn):
             raise ConfigError(
                 "precision int8 is for the network that ships; give your own as it is to be run"
             )
+        check_model_file(path, weights_beside=True)
         self._session = make_session(path, spec.threads, device=spec.device)
         self._digest = model_digest(path)
         self._form = input_form(self._session, spec, path)
@@ -236,8 +238,10 @@ def _output_name(session: Any, path: Path) -> str:
 def _json(about: Mapping[str, str], key: str) -> Any:
     try:
         return json.loads(about[key]) if key in about else None
-    except ValueError as error:
-        raise ModelFileError(f"the network's metadata key {key} is no JSON value: {about[key]!r}") from error
+    except (ValueError, RecursionError) as error:
+        raise ModelFileError(
+            f"the network's metadata key {key} is no JSON value: {about[key]!r:.60}"
+        ) from error
 
 
 def _text(about: Mapping[str, str], key: str) -> str:
