@@ -41,8 +41,9 @@ Z_SCALE = 0.4  # normalize_z of TensorsToLandmarksCalculator
 # When the hand of the frame before says where to look now (hand_tracking.pbtxt): the two regions are this much
 # alike, and the landmarks lie well inside of the new one.
 MAX_TURN_DEGREES, MAX_SHIFT, MAX_SCALING, MARGIN = 40.0, 0.2, 0.4, -0.1
-# When the arm has hardly moved: the hand of the frame before says where to look without a re-crop.
-STILL = (10.0, 0.05, 0.1)
+# When the arm has moved little, the hand of the frame before says where to look without a re-crop; when it has
+# hardly moved, a hand that was not found is not looked for. Both in turn, shift, scaling as above.
+LITTLE, HARDLY = (20.0, 0.1, 0.2), (10.0, 0.05, 0.1)
 
 PALM = (0, 1, 2, 3, 5, 6, 9, 10, 13, 14, 17, 18)
 """Hand points that place the tracked region (hand_landmarks_to_roi.pbtxt): all but the outer finger joints."""
@@ -155,7 +156,7 @@ class HandFinder:
 
     def _is_still_missed(self, rough: Region) -> bool:
         """Whether the arm is where no hand was found a moment ago, so that looking again would find none."""
-        still = self._missed is not None and is_alike(rough, self._missed, *STILL)
+        still = self._missed is not None and is_alike(rough, self._missed, *HARDLY)
         self._skipped = self._skipped + 1 if still and not self._exact and self._skipped < MAX_SKIPPED else 0
         return self._skipped > 0
 
@@ -170,7 +171,7 @@ class HandFinder:
         if tracked is None or before is None:
             return self._networks.recropped(image, rough)
         hand, rough_before = before
-        if not self._exact and is_alike(rough_before, rough, *STILL):
+        if not self._exact and is_alike(rough_before, rough, *LITTLE):
             return tracked
         region = self._networks.recropped(image, rough)
         kept = is_alike(tracked, region, MAX_TURN_DEGREES, MAX_SHIFT, MAX_SCALING)
