@@ -23,6 +23,7 @@ from typing import NamedTuple
 from toolkit.clips import Clip, file_state
 from toolkit.errors import ToolkitError, WorkerError
 from toolkit.extract import make_extractor
+from toolkit.extract.memory_limit import limit_memory
 from toolkit.extract.protocol import Extraction, ExtractorSpec, Fingerprint
 from toolkit.video import sample_frames
 
@@ -215,6 +216,8 @@ def _work(pipe: Connection, spec: ExtractorSpec, num_frames: int, clip_timeout_s
     except ToolkitError as error:
         pipe.send(error)
         return
+    if spec.device != "cuda":  # a GPU's driver maps memory as it likes
+        limit_memory()
     pipe.send(Described(extractor.item_shape, extractor.layout, extractor.fingerprint))
     while True:
         try:
@@ -235,6 +238,10 @@ def _work(pipe: Connection, spec: ExtractorSpec, num_frames: int, clip_timeout_s
             answer: Extraction | str = extractor.extract(frames)
         except ToolkitError as error:
             answer = str(error)
+        except MemoryError:
+            answer = (
+                f"{clip.path}: needs more memory than a clip may take; scale the video down or cut it shorter"
+            )
         except Exception as error:  # whatever a decoder or network throws at one clip must not end the run
             answer = f"{clip.path}: {type(error).__name__}: {error}"
         faulthandler.cancel_dump_traceback_later()
