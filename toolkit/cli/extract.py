@@ -46,6 +46,7 @@ def add_flags(parser: Parser) -> None:
     parser.flag("clip_timeout", type=float, default=120.0, metavar="S",
                 help="give a clip up after this many seconds (default: 120)")  # fmt: skip
     parser.flag("retry_failed", action="store_true", help="try clips again that failed in an earlier run")
+    parser.log_flag()
     parser.json_flag()
 
 
@@ -55,6 +56,7 @@ def run(args: argparse.Namespace) -> int:
     from toolkit.cli.progress import Steps
     from toolkit.errors import ConfigError
     from toolkit.extract.run import Plan, extract, usable_cores
+    from toolkit.run_log import EventLog
 
     if args.num_frames < 1:
         raise ConfigError(f"--num_frames is {args.num_frames}; give 1 or more (the guide's is 16)")
@@ -77,8 +79,8 @@ def run(args: argparse.Namespace) -> int:
         args.clip_timeout,
         args.retry_failed,
     )
-    with Steps(f"extracting {args.mode}") as steps:
-        report = extract(index, plan, steps)
+    with EventLog(args.log_file, "extract", vars(args)) as log, Steps(f"extracting {args.mode}") as steps:
+        report = extract(index, plan, steps, log)
     _print_report(index, report, plan)
     if args.json:
         counts = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import sys
+from pathlib import Path
 from typing import Any, NoReturn
 
 
@@ -23,6 +24,9 @@ class Parser(argparse.ArgumentParser):
 
     def json_flag(self) -> None:
         self.flag("json", action="store_true", help="print one JSON object as the last line of stdout")
+
+    def log_flag(self) -> None:
+        self.flag("log_file", type=Path, metavar="FILE", help="append one JSON line per event of the run")
 
     def known_flags(self) -> list[str]:
         return sorted(self._option_string_actions)

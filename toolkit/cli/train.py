@@ -29,6 +29,7 @@ from toolkit.cli.flags import Parser
 
 if TYPE_CHECKING:
     from toolkit.config import Settings
+    from toolkit.run_log import EventLog
     from toolkit.train.loop import Outcome, Trainer
 
 SUMMARY = "train a recogniser on extracted poses, features, or videos"
@@ -83,6 +84,7 @@ def add_flags(parser: Parser) -> None:
     parser.flag("set", action="append", default=[], metavar="KEY.SUB=VALUE", help="change any setting")
     parser.flag("output_dir", type=Path, metavar="DIR", help="the run's folder (default: a new one in runs/)")
     parser.flag("resume", action="store_true", help="continue the run in --output_dir")
+    parser.log_flag()
     parser.json_flag()
 
 
@@ -96,6 +98,7 @@ def run(args: argparse.Namespace) -> int:
     if find_spec("matplotlib") is None:  # imported when training is over and its memory free
         require("matplotlib", "train")
     from toolkit.config import load_settings
+    from toolkit.run_log import EventLog
 
     overrides = _overrides(args)
     if args.resume:
@@ -108,7 +111,9 @@ def run(args: argparse.Namespace) -> int:
                 f"{run_dir} already holds a run: add --resume to continue it, or give another --output_dir"
             )
     run_dir.mkdir(parents=True, exist_ok=True)
-    result = _train(settings, run_dir, args.resume)
+    facts = {"run": str(run_dir), "resume": args.resume} | settings.model_dump(mode="json")
+    with EventLog(args.log_file, "train", facts) as log:
+        result = _train(settings, run_dir, args.resume, log)
     if result is None:
         return 130
     if args.json:
@@ -118,23 +123,26 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _train(settings: Settings, run_dir: Path, resume: bool) -> dict[str, Any] | None:
+def _train(settings: Settings, run_dir: Path, resume: bool, log: EventLog) -> dict[str, Any] | None:
     """The summary of the finished run; None when it was stopped with Ctrl-C."""
     import time
+    from dataclasses import asdict
 
     import torch
 
     from toolkit.cli.train_progress import EpochProgress, print_summary
     from toolkit.train.allocator import keep_freed_memory
     from toolkit.train.checkpoint import replace_file
-    from toolkit.train.log import peak_rss_mib
+    from toolkit.train.log import EpochRow, peak_rss_mib
     from toolkit.train.loop import Trainer
+    from toolkit.train.out_of_memory import cured_memory_errors
     from toolkit.train.prepare import prepare
 
     began = time.perf_counter()
     keep_freed_memory()
     torch.set_num_threads(settings.training.num_threads)
-    prepared = prepare(settings)
+    with cured_memory_errors(settings):
+        prepared = prepare(settings)
     for note in prepared.notes:
         print(note, file=sys.stderr)
     spec, n_val = prepared.spec, 0 if prepared.val is None else len(prepared.val)
@@ -143,14 +151,25 @@ def _train(settings: Settings, run_dir: Path, resume: bool) -> dict[str, Any] | 
         f"{spec.num_frames} frames each; run folder {run_dir}",
         file=sys.stderr,
     )
-    trainer = Trainer(
-        settings, spec, prepared.train, prepared.val, run_dir, prepared.extractor, prepared.facts, resume
-    )
+    log("data ready", train_clips=len(prepared.train), val_clips=n_val, glosses=spec.num_classes,
+        num_frames=spec.num_frames, clips=prepared.facts["clips"], notes=prepared.notes)  # fmt: skip
+    with cured_memory_errors(settings):
+        trainer = Trainer(
+            settings, spec, prepared.train, prepared.val, run_dir, prepared.extractor, prepared.facts, resume
+        )
+    if resume:
+        log("resumed", after_epoch=trainer.epoch)
     replace_file(run_dir / "config.yaml", settings.to_yaml().encode())
     try:
         with EpochProgress(settings.training.epochs) as show:
-            outcome = trainer.run(show)
+
+            def on_epoch(row: EpochRow) -> None:
+                show(row)
+                log("epoch", **asdict(row))
+
+            outcome = trainer.run(on_epoch)
     except KeyboardInterrupt:
+        log("stopped", reason="Ctrl-C", epochs=trainer.epoch)
         if trainer.epoch:
             how = f"Continue with: toolkit train --resume --output_dir {run_dir}"
             print(
@@ -175,6 +194,7 @@ def _train(settings: Settings, run_dir: Path, resume: bool) -> dict[str, Any] | 
         "seconds": round(time.perf_counter() - began, 2),
         "peak_rss_mib": round(peak_rss_mib(), 1),
     }
+    log("finished", **result)
     print_summary(result, outcome.metrics["val_top1_interval"])
     return result
 

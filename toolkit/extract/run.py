@@ -8,13 +8,14 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from toolkit.clips import ClipIndex
 from toolkit.extract.devices import settle
 from toolkit.extract.protocol import ExtractorSpec
 from toolkit.extract.workers import WorkerPool
+from toolkit.run_log import EventLog
 from toolkit.store import StoreSpec, StoreWriter
 
 Progress = Callable[[int, int], None]
@@ -60,15 +61,18 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
-def extract(index: ClipIndex, plan: Plan, progress: Progress | None = None) -> Report:
+def extract(
+    index: ClipIndex, plan: Plan, progress: Progress | None = None, log: EventLog | None = None
+) -> Report:
     """Extract the clips of an index that the store does not hold yet.
 
     Stopped at any instant, the same call continues. A clip that cannot be read is noted in the store with the
-    reason, and is tried again when its file changes or with `retry_failed`.
+    reason, and is tried again when its file changes or with `retry_failed`. log: gets every event.
 
     Raises:
         ToolkitError: the extractor cannot be built, or the store is another command's, locked or full.
     """
+    log = log or EventLog(None, "", {})
     taken, left_out, missing = len(index.clips), len(index.left_out), len(index.missing)
     report = Report(taken + left_out + missing, taken + left_out, left_out, missing)
     extractor = settle(plan.extractor).spec  # once, here: all workers do the same
@@ -82,14 +86,21 @@ def extract(index: ClipIndex, plan: Plan, progress: Progress | None = None) -> R
             asked = {clip.id for clip in index.clips}
             report.failed = {key: text for key, text in store.failures.items() if key in asked}
             report.skipped = len(index.clips) - len(todo) - len(report.failed.keys() - {c.id for c in todo})
+            log("store opened", store=plan.output_dir, spec=asdict(spec), clips=len(index.clips), to_do=len(todo),
+                there=report.skipped, failed_before=len(report.failed))  # fmt: skip
             began = time.monotonic()
             for finished, outcome in enumerate(pool.run(todo), start=1):
+                facts = {"id": outcome.clip.id, "seconds": round(outcome.seconds, 3)}
+                if outcome.replaced:
+                    log("worker replaced", id=outcome.clip.id, reason=outcome.error)
                 if outcome.extraction is None:
+                    log("clip failed", **facts, file=outcome.clip.path, error=outcome.error)
                     store.fail(outcome.clip, outcome.error, outcome.seen)
                     report.failed[outcome.clip.id] = outcome.error
                 else:
                     values, quality = outcome.extraction
                     store.append(outcome.clip, values, quality, outcome.seen)
+                    log("clip done", **facts, quality=quality)
                     report.failed.pop(outcome.clip.id, None)
                     report.done += 1
                     if quality.get("detection_rate") == 0.0:
@@ -97,4 +108,5 @@ def extract(index: ClipIndex, plan: Plan, progress: Progress | None = None) -> R
                 if progress:
                     progress(finished, len(todo))
             report.seconds = time.monotonic() - began
+    log("finished", **asdict(report))
     return report

@@ -45,12 +45,17 @@ class Described(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """One clip: its extraction, or why there is none. seen: the state of its file before it was read."""
+    """One clip: its extraction, or why there is none. seen: the state of its file before it was read.
+
+    seconds: from handing it out to its answer; replaced: it cost a worker, in whose place is a new one.
+    """
 
     clip: Clip
     extraction: Extraction | None
     error: str = ""
     seen: tuple[int, int] | None = None
+    seconds: float = 0.0
+    replaced: bool = False
 
 
 @dataclass
@@ -155,17 +160,20 @@ class WorkerPool:
             worker.process.join(5)
             return self._replace(worker, f"crashed its worker process (exit code {worker.process.exitcode})")
         if isinstance(answer, Extraction):
-            return Outcome(worker.clip, answer, "", worker.seen)
-        return Outcome(worker.clip, None, str(answer), worker.seen)
+            return Outcome(worker.clip, answer, "", worker.seen, self._seconds(worker))
+        return Outcome(worker.clip, None, str(answer), worker.seen, self._seconds(worker))
+
+    def _seconds(self, worker: _Worker) -> float:
+        return time.monotonic() - (worker.deadline - self._clip_timeout_s)
 
     def _replace(self, worker: _Worker, error: str) -> Outcome:
         assert worker.clip is not None
-        clip = worker.clip
+        clip, seconds = worker.clip, self._seconds(worker)
         _end(worker)
         fresh = self._start()
         worker.process, worker.pipe, worker.clip = fresh.process, fresh.pipe, None
         self._greet(worker)
-        return Outcome(clip, None, f"{clip.path}: {error}", worker.seen)
+        return Outcome(clip, None, f"{clip.path}: {error}", worker.seen, seconds, replaced=True)
 
     def close(self) -> None:
         """End all processes, also those in the middle of a clip."""

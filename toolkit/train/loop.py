@@ -7,7 +7,6 @@ weights and the optimiser, and nothing else. Knows nothing about the terminal: a
 from __future__ import annotations
 
 import math
-import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from toolkit.train.dataset import LabelledClips, VideoClips
 from toolkit.train.log import EpochRow, RunLog, draw_curves, peak_rss_mib
 from toolkit.train.model import ModelSpec, SignClassifier
 from toolkit.train.optimizer import Average, FlatAdamW, learning_rate
+from toolkit.train.out_of_memory import cured_memory_errors
 from toolkit.train.settings import Settings
 
 EVAL_BATCH = {"pose": 32, "features": 64, "video": 4}  # clips per forward pass outside training
@@ -91,11 +91,8 @@ class Trainer:
     def run(self, on_epoch: Callable[[EpochRow], None]) -> Outcome:
         """Train to the last epoch. A KeyboardInterrupt passes through; the last whole epoch is on disk."""
         while self.epoch < self.settings.training.epochs and not self._hopeless():
-            try:
-                with without_cycle_search():
-                    row = self._one_epoch(self.epoch + 1)
-            except (MemoryError, RuntimeError) as error:
-                raise _out_of_memory(error, self.settings, self.spec) or error from error
+            with cured_memory_errors(self.settings, self.spec.num_frames), without_cycle_search():
+                row = self._one_epoch(self.epoch + 1)
             self.log.append(row)
             self._save(row)
             on_epoch(row)
@@ -248,22 +245,6 @@ class Trainer:
         for indices in torch.split(torch.arange(len(self.train)), EVAL_BATCH[self.spec.mode]):
             clips = torch.from_numpy(self.train.batch(indices.numpy()))
             yield clips if self.augment is None else self.augment(clips)
-
-
-def _out_of_memory(error: Exception, settings: Settings, spec: ModelSpec) -> TrainingError | None:
-    """What to do about it, where memory ran out; None for other errors."""
-    if not isinstance(error, MemoryError) and not re.search("alloc|not enough memory", str(error)):
-        return None
-    size = settings.training.batch_size
-    cures = [
-        f"--batch_size {max(1, size // 2)} (it is {size})",
-        f"--num_frames {max(1, spec.num_frames // 2)}",
-    ]
-    if spec.mode == "video":
-        cures += ["data.decode_workers and data.cache_mib", "poses or features instead of videos"]
-    elif spec.mode == "features":
-        cures.append("poses instead of features")
-    return TrainingError(f"memory ran out. Try in this order: {'; '.join(cures)}")
 
 
 def _rank(info: RunInfo) -> tuple[float, float]:
