@@ -9,10 +9,11 @@ contradicts those time stamps falls back to counting every decoded frame.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from av.error import FFmpegError
@@ -31,12 +32,17 @@ ONE_FRAME_PER_PACKET = frozenset(
 MAX_FRAMES = 4_000_000
 """37 hours at 30 per second: a file with more is an attack or no clip, and its time stamps would fill the memory."""
 
+HELD_BYTES = 16_000_000
+"""Decoded frames that `with_frames` holds until they are asked for: 16 of 800 x 600, or 5 of 1920 x 1080."""
+
 Decode = Callable[[Any, Any, list[int]], Iterator[tuple[int, VideoFrame]]]
 """(container, stream, keys of frames) -> those of the frames that decode, with their keys."""
 
+Result = TypeVar("Result")
 
-class _HoldsTooMuch(Exception):
-    """The frames to hold until they are asked for need more memory than they may."""
+
+class _AnotherWay(Exception):
+    """The frames cannot be had in this way: there are other ones than the file says, or too large ones."""
 
 
 class Picked(NamedTuple):
@@ -52,31 +58,45 @@ def sample_frames(
     frame_start: int = 1,
     frame_end: int = -1,
     size: tuple[int, int] | None = None,
-    hold_bytes: int | None = None,
 ) -> Iterator[NDArray[np.uint8]]:
     """Decode exactly `num_frames` frames; a clip with fewer frames repeats some.
 
     frame_start, frame_end: 1-based inclusive range, -1 = to the end; a range that lies beyond the end of the
     file is ignored (see Clip). size: (width, height) in pixels to resize to while converting (area average);
     None keeps the video's own size. Yields images (H, W, 3) uint8 RGB, one at a time, so that only one is in
-    memory in full; decoding is over when this returns. hold_bytes: how much memory decoded frames may take until
-    they are asked for; where they would take more, the file is decoded twice, first to find out what can be,
-    then again while the images are taken. None: no limit.
+    memory in full; decoding is over when this returns, and all frames are held in the decoder's own format.
 
     Raises:
         VideoReadError: no such file, not a video, or not one frame decodes.
     """
     if num_frames < 1:
         raise ValueError(f"num_frames is {num_frames}; it must be at least 1")
-    if hold_bytes is not None and num_frames * _decoded_bytes(path) > hold_bytes:
-        return _taken_again(path, num_frames, frame_start, frame_end, size)
-    try:
-        picked = _pick_by_time(path, num_frames, frame_start, frame_end, hold_bytes)
-        if picked is None:
-            picked = _pick_by_count(path, num_frames, frame_start, frame_end, hold_bytes)
-    except _HoldsTooMuch:  # its frames are larger than the file says
-        return _taken_again(path, num_frames, frame_start, frame_end, size)
+    picked = _pick_by_time(path, num_frames, frame_start, frame_end, None)
+    if picked is None:
+        picked = _pick_by_count(path, num_frames, frame_start, frame_end, None)
     return _converted(picked, path, size)
+
+
+def with_frames(
+    use: Callable[[Iterator[NDArray[np.uint8]]], Result],
+    path: Path,
+    num_frames: int,
+    frame_start: int = 1,
+    frame_end: int = -1,
+    size: tuple[int, int] | None = None,
+) -> Result:
+    """What `use` makes of the frames that `sample_frames` gives, in little memory however large they are.
+
+    Frames that take more than HELD_BYTES are decoded while `use` takes them, one after the other. What a file
+    says about its frames may then turn out to be wrong halfway; `use` is called once more, from the start.
+
+    Raises:
+        VideoReadError: as `sample_frames`, while `use` takes the frames.
+    """
+    for way in (_held, _in_passing):
+        with suppress(_AnotherWay):
+            return use(way(path, num_frames, frame_start, frame_end, size))
+    return use(_counted(path, num_frames, frame_start, frame_end, size))
 
 
 def timed_frames(path: Path) -> Iterator[tuple[float, Callable[[], NDArray[np.uint8]]]]:
@@ -124,43 +144,58 @@ def wanted_indices(total: int, num_frames: int, frame_start: int = 1, frame_end:
     return [int(index) for index in np.linspace(first, last, num_frames).round()]
 
 
-def _decoded_bytes(path: Path) -> int:
-    """What one decoded frame takes in memory, about: 12 bits per pixel."""
-    with opened(path) as (_, stream):
-        return int(stream.codec_context.width * stream.codec_context.height * 3 // 2)
-
-
-def _taken_again(
+def _held(
     path: Path, num_frames: int, frame_start: int, frame_end: int, size: tuple[int, int] | None
 ) -> Iterator[NDArray[np.uint8]]:
-    """The frames that the pickers pick, none of them held: it is decoded once to see that all are there."""
+    picked = _pick_by_time(path, num_frames, frame_start, frame_end, HELD_BYTES)
+    if picked is None:
+        picked = _pick_by_count(path, num_frames, frame_start, frame_end, HELD_BYTES)
+    yield from _converted(picked, path, size)
+
+
+def _in_passing(
+    path: Path, num_frames: int, frame_start: int, frame_end: int, size: tuple[int, int] | None
+) -> Iterator[NDArray[np.uint8]]:
     with opened(path) as (container, stream):
         try:
             order = _stamps(container, stream, num_frames, frame_start, frame_end)
-            there = 0 if order is None else sum(1 for _ in _decode_stamps(container, stream, order))
-        except FFmpegError:
-            order = None
-    if order is not None and there == len(set(order)):
-        return _images(path, order, _decode_stamps, size)
+            if order is None:
+                raise _AnotherWay
+            yield from _images(path, stream, _decode_stamps(container, stream, order), order, size)
+        except FFmpegError as error:
+            raise _AnotherWay from error
+
+
+def _counted(
+    path: Path, num_frames: int, frame_start: int, frame_end: int, size: tuple[int, int] | None
+) -> Iterator[NDArray[np.uint8]]:
     order = wanted_indices(_some_frames(path), num_frames, frame_start, frame_end)
-    return _images(path, order, _decode_numbers, size)
+    with opened(path) as (container, stream):
+        try:
+            yield from _images(path, stream, _decode_numbers(container, stream, order), order, size)
+        except _AnotherWay as error:
+            raise VideoReadError(
+                f"{path}: gave fewer frames at the second reading; is it changing?"
+            ) from error
 
 
 def _images(
-    path: Path, order: list[int], decode: Decode, size: tuple[int, int] | None
+    path: Path,
+    stream: Any,
+    frames: Iterator[tuple[int, VideoFrame]],
+    order: list[int],
+    size: tuple[int, int] | None,
 ) -> Iterator[NDArray[np.uint8]]:
     """One image for each key of `order`, which rises; frames are decoded when they are asked for."""
-    reformatter, waiting = VideoReformatter(), list(reversed(order))
-    with opened(path) as (container, stream):
-        aspect = pixel_aspect(stream)
-        for key, frame in decode(container, stream, order):
-            image = to_rgb(frame, reformatter, path, size, aspect)
-            while waiting and waiting[-1] == key:
-                waiting.pop()
-                yield image
-            del frame, image  # before the next ones are made
+    reformatter, waiting, aspect = VideoReformatter(), list(reversed(order)), pixel_aspect(stream)
+    for key, frame in frames:
+        image = to_rgb(frame, reformatter, path, size, aspect)
+        while waiting and waiting[-1] == key:
+            waiting.pop()
+            yield image
+        del frame, image  # before the next ones are made
     if waiting:
-        raise VideoReadError(f"{path}: gave fewer frames at the second reading; is it changing?")
+        raise _AnotherWay
 
 
 def _pick_by_time(
@@ -168,6 +203,10 @@ def _pick_by_time(
 ) -> Picked | None:
     """Take frames by the time stamps of the packets, or None where these cannot be trusted."""
     with opened(path) as (container, stream):
+        codec = stream.codec_context
+        # 12 bits per pixel; what does not fit is known beforehand, but for a file that lies
+        if hold_bytes is not None and num_frames * codec.width * codec.height * 3 // 2 > hold_bytes:
+            raise _AnotherWay
         try:
             order = _stamps(container, stream, num_frames, frame_start, frame_end)
             held = {} if order is None else _hold(_decode_stamps(container, stream, order), hold_bytes)
@@ -212,6 +251,7 @@ def _decode_stamps(container: Any, stream: Any, order: list[int]) -> Iterator[tu
             if frame.pts in wanted:
                 found += 1
                 yield frame.pts, frame
+            del frame  # its memory is the next one's
         if found == len(wanted):
             return
 
@@ -223,7 +263,7 @@ def _hold(frames: Iterator[tuple[int, VideoFrame]], hold_bytes: int | None) -> d
         held[key] = frame
         taken += sum(plane.buffer_size for plane in frame.planes)
         if hold_bytes is not None and taken > hold_bytes:
-            raise _HoldsTooMuch
+            raise _AnotherWay
     return held
 
 
@@ -246,7 +286,10 @@ def _pick_by_count(
 def _decode_numbers(container: Any, stream: Any, order: list[int]) -> Iterator[tuple[int, VideoFrame]]:
     """(number, frame) of those of these frames that decode, in the order of showing."""
     wanted = set(order)
-    return ((number, frame) for number, frame in enumerate(decoded(container, stream)) if number in wanted)
+    for number, frame in enumerate(decoded(container, stream)):
+        if number in wanted:
+            yield number, frame
+        del frame  # its memory is the next one's
 
 
 def _some_frames(path: Path) -> int:

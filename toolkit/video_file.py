@@ -115,6 +115,7 @@ def decoded(container: Any, stream: Any) -> Iterator[VideoFrame]:
         except FFmpegError:
             continue
         yield from frames
+        del frames  # their memory is the next ones'
 
 
 def to_rgb(
@@ -135,9 +136,18 @@ def to_rgb(
     try:
         # One thread: swscale would start a pool. No colour space: forcing one moves landmarks by 1e-3.
         converted = reformatter.reformat(frame, width, height, "rgb24", interpolation=how, threads=1)
-        image = np.asarray(converted.to_ndarray(), dtype=np.uint8)
+        image = _without_copy(converted)
     except (FFmpegError, ValueError) as error:
         raise VideoReadError(
             f"{path}: a frame in {frame.format.name} cannot be converted to RGB: {error}"
         ) from error
     return np.ascontiguousarray(np.rot90(image, quarter_turns)) if quarter_turns else image
+
+
+def _without_copy(frame: VideoFrame) -> NDArray[np.uint8]:
+    """The pixels of an RGB frame, in its own memory where its rows leave no gaps."""
+    plane: Any = frame.planes[0]
+    height, width = frame.height, frame.width
+    if plane.line_size != width * 3 or plane.buffer_size != height * width * 3:
+        return np.asarray(frame.to_ndarray(), dtype=np.uint8)
+    return np.frombuffer(plane, np.uint8).reshape(height, width, 3)

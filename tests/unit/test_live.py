@@ -72,16 +72,6 @@ def test_a_file_runs_at_its_own_pace_and_late_frames_are_dropped(video: Callable
     assert seen == sorted(seen)
 
 
-def test_held_frames_or_not_are_the_same_images(video: Callable[..., Path]) -> None:
-    for name, codec in (("a.mp4", "mpeg4"), ("b.mkv", "libx264"), ("c.webm", "libvpx")):
-        path = video(name, count=23, codec=codec)
-        for wanted, part in ((8, (1, -1)), (40, (1, -1)), (5, (4, 9))):
-            held = list(sample_frames(path, wanted, *part))
-            again = list(sample_frames(path, wanted, *part, hold_bytes=0))
-            assert len(again) == wanted
-            np.testing.assert_array_equal(np.stack(again), np.stack(held))
-
-
 def test_cameras_and_files_that_are_not_there_are_named_with_a_cure(tmp_path: Path) -> None:
     if not Path("/dev/video63").exists():
         with pytest.raises(VideoReadError, match=r"camera 63 cannot be opened.*--source"):

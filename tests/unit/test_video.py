@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numbered_video import frame_numbers, numbered_frames, write_video
+from numpy.typing import NDArray
 
 from toolkit.errors import ToolkitError, VideoReadError
-from toolkit.video import count_frames, sample_frames, wanted_indices
+from toolkit.video import HELD_BYTES, count_frames, sample_frames, wanted_indices, with_frames
 
 
 def test_indices_span_the_whole_clip_and_repeat_when_it_is_short() -> None:
@@ -82,3 +83,38 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
         with pytest.raises(VideoReadError, match=name):
             sample_frames(tmp_path / name, 16)
     assert issubclass(VideoReadError, ToolkitError) and issubclass(VideoReadError, OSError)
+
+
+@pytest.mark.parametrize("side", [48, 800])
+@pytest.mark.parametrize(("name", "codec"), [("a.mkv", "libx264"), ("a.avi", "mpeg4"), ("a.webm", "libvpx")])
+def test_frames_that_are_not_held_are_the_same(tmp_path: Path, side: int, name: str, codec: str) -> None:
+    path = write_video(tmp_path / name, numbered_frames(13, side, side), codec)
+    assert (18 * side * side * 3 // 2 > HELD_BYTES) == (side == 800)
+    for part in ((1, -1), (4, 9)):
+        taken = with_frames(list, path, 18, *part)
+        assert len(taken) == 18
+        np.testing.assert_array_equal(taken, list(sample_frames(path, 18, *part)))
+
+
+@pytest.mark.parametrize("side", [48, 800])
+def test_a_hole_in_a_file_is_noticed_halfway_and_the_rest_counts(tmp_path: Path, side: int) -> None:
+    path = write_video(tmp_path / "a.avi", numbered_frames(13, side, side), "mjpeg")
+    content = bytearray(path.read_bytes())
+    starts = [place for place in range(len(content)) if content[place : place + 3] == b"\xff\xd8\xff"]
+    assert len(starts) == 13
+    content[starts[6] : starts[7] - 8] = bytes(starts[7] - 8 - starts[6])
+    path.write_bytes(content)
+    taken: list[int] = []
+
+    def use(frames: Iterator[NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
+        taken.append(0)
+        kept = []
+        for frame in frames:
+            taken[-1] += 1
+            kept.append(frame)
+        return kept
+
+    kept = with_frames(use, path, 18)
+    assert count_frames(path) == 12 and set(frame_numbers(kept)) == set(range(13)) - {6}
+    np.testing.assert_array_equal(kept, list(sample_frames(path, 18)))
+    assert taken == ([18] if side == 48 else [0, wanted_indices(13, 18).index(6), 18])

@@ -89,7 +89,9 @@ class OnnxPose:
         for finder in self._hands.values():
             finder.reset()
         for frame in frames:
-            yield self._values(_checked(frame))
+            values = self._values(_checked(frame))
+            del frame  # before the next one is made
+            yield values
 
     def close(self) -> None:
         """Release the networks; the extractor cannot be used afterwards. Closing twice is allowed."""

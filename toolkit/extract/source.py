@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -24,8 +25,6 @@ from toolkit.metadata import ModelMetadata
 from toolkit.weights import weights_from
 
 Source = str | Path | NDArray[Any]
-HELD_FRAMES_BYTES = 16_000_000
-"""Decoded frames of a larger video are not held in memory all at once: 32 of 1920 x 1080 would be 100 MB."""
 
 
 class ClipReader:
@@ -117,15 +116,10 @@ class ClipReader:
             self._extractor = None
 
     def _from_video(self, path: Path, frame_start: int, frame_end: int) -> NDArray[Any]:
-        from toolkit.video import sample_frames  # av and cv2: only when a video is read
+        from toolkit.video import with_frames  # av and cv2: only when a video is read
 
-        size = self._frame_size()
-        began = perf_counter()
-        frames = sample_frames(
-            path, self._metadata.num_frames, frame_start, frame_end, size, HELD_FRAMES_BYTES
-        )
-        self.timing["decode_ms"] = 1000 * (perf_counter() - began)
-        return self._extract(frames, str(path))
+        use = partial(self._extract, name=str(path))
+        return with_frames(use, path, self._metadata.num_frames, frame_start, frame_end, self._frame_size())
 
     def _from_frames(self, frames: NDArray[np.uint8]) -> NDArray[Any]:
         if frames.shape[-1] != 3 or 0 in frames.shape:
@@ -160,6 +154,7 @@ class ClipReader:
             if frame is None:
                 return
             yield frame
+            del frame  # before the next one is made
 
     def _frame_size(self) -> tuple[int, int] | None:
         """(width, height) that frames are brought to; None keeps them as they are."""

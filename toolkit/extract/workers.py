@@ -25,15 +25,13 @@ from toolkit.errors import ToolkitError, WorkerError
 from toolkit.extract import make_extractor
 from toolkit.extract.memory_limit import limit_memory
 from toolkit.extract.protocol import Extraction, ExtractorSpec, Fingerprint
-from toolkit.video import sample_frames
+from toolkit.video import with_frames
 
 ONE_THREAD_EACH = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
 """Workers run side by side: a second BLAS thread in each spins against the others and gains nothing."""
 
 START_TIMEOUT_S = 600.0  # building an extractor may fetch network weights first
 LATE_S = 10.0  # after its time a worker ends itself, in case that there is no parent left to do it
-HELD_FRAMES_BYTES = 256_000_000
-"""Decoded frames that a worker holds: 16 of 3840 x 2160 are 200 MB. Files with more are decoded twice."""
 
 
 class Described(NamedTuple):
@@ -235,15 +233,14 @@ def _work(pipe: Connection, spec: ExtractorSpec, num_frames: int, clip_timeout_s
         # Needs no interpreter lock, so it ends also what hangs inside a library.
         faulthandler.dump_traceback_later(clip_timeout_s + LATE_S, exit=True, file=nowhere)
         try:
-            frames = sample_frames(
+            answer: Extraction | str = with_frames(
+                extractor.extract,
                 clip.path,
                 num_frames,
                 clip.frame_start,
                 clip.frame_end,
                 extractor.frame_size,
-                HELD_FRAMES_BYTES,
             )
-            answer: Extraction | str = extractor.extract(frames)
         except ToolkitError as error:
             answer = str(error)
         except MemoryError:
