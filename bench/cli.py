@@ -3,12 +3,15 @@ beside the figure that the guide gives for it.
 
 commands:
   bench run       measure; every row in a fresh process, so nothing is shared and peaks are true
-  bench report    draw tables, Markdown and picture again from a results.json
+  bench report    draw tables, Markdown, picture and the HTML page again from a results.json
+  bench scale     how the cost grows with the work, and what all of WLASL would take
+  bench compare   what got worse from one results.json to another
 
 examples:
   bench run --json_path dataset/WLASL_v0.3.json --video_dir dataset/videos --quick
   bench run --index my_recordings/ --modes pose,video --output_dir results
   bench report results/results.json
+  bench compare before/results.json after/results.json --tolerance 20%
 
 bench COMMAND --help explains one command; docs/benchmarks.md explains every column.
 """
@@ -23,6 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.plan import MODES
+from bench.scale_command import SCALE_HELP, add_scale_flags, run_scale
 from toolkit.cli.flags import Parser, nearest
 from toolkit.cli.main import run_guarded
 
@@ -31,7 +35,8 @@ if TYPE_CHECKING:
 
 RUN_HELP = """Measure extraction, memory, training, export and inference in the three modes on your own clips.
 
-Writes results.json (everything), results.md and results.png, and prints the tables. A row that cannot run here
+Writes results.json (everything), results.html (one page with plots, opens offline), results.md and results.png,
+and prints the tables. A row that cannot run here
 (a package is missing, memory runs out) is reported as failed with its reason; the others go on.
 
 examples:
@@ -39,14 +44,26 @@ examples:
       --class_list dataset/wlasl_class_list.txt --split train
   bench run --json_path dataset/WLASL_v0.3.json --video_dir dataset/videos --quick     (about a minute)
   bench run --index my_recordings/ --modes pose,features                               (a folder per gloss)
+  bench run --index my_recordings/ --profile low-end              (as on a PC with one core and 1 GB to spare)
 
 exit status: 0 all rows measured; 1 done, but some rows failed (listed); 2 something to put right
 """
 
-REPORT_HELP = """Draw the tables, the Markdown page and the picture again from a results.json.
+REPORT_HELP = """Draw the tables, the Markdown page, the picture and the HTML page again from a results.json.
 
 example:
   bench report results/results.json --output_dir page
+"""
+
+COMPARE_HELP = """Compare two results of the same machine and clips: each ratio of the first beside the second's.
+
+A ratio (CPU time, wall time, memory, cold start; of a row to the one a user would otherwise pick, and to plain
+arithmetic on this machine) is worse when it rose by more than the tolerance and the repetitions do not overlap.
+
+example:
+  bench compare before/results.json after/results.json --tolerance 20%
+
+exit status: 0 nothing got worse; 1 a ratio did, or a row is no longer measured; 2 the two cannot be compared
 """
 
 
@@ -82,16 +99,21 @@ def add_run_flags(parser: Parser) -> None:
     parser.flag("batch_size", type=int, default=4, metavar="N", help="clips per training step (default: 4)")
     parser.flag("clips", type=int, metavar="N", help="how many clips, spread over the data set (default: 48)")
     parser.flag("repeats", type=int, metavar="N", help="fresh processes per row (default: 3)")
+    parser.flag(
+        "profile", default="", metavar="NAME", help="low-end: every row on one core, with 1 GB of memory"
+    )
+    parser.flag("memory_mb", type=int, default=0, metavar="N", help="cap each row's memory (default: no cap)")
     parser.flag("model_asset", type=Path, metavar="FILE", help="of the mediapipe row: your own .task")
     parser.json_flag()
 
 
 def run_rows(args: argparse.Namespace) -> int:
     from bench import environment
+    from bench.collect import collect
     from bench.plan import Options
     from bench.report import print_tables, write_files
     from bench.results import FILE_NAME
-    from bench.run import Measured, collect, measure_rows, usable_clips
+    from bench.run import Measured, measure_rows, usable_clips
     from toolkit.cli.dataset_flags import read_dataset
     from toolkit.cli.progress import Steps
     from toolkit.errors import ConfigError, require
@@ -102,6 +124,7 @@ def run_rows(args: argparse.Namespace) -> int:
     given |= {"num_frames": args.num_frames, "batch_size": args.batch_size}
     given |= {"modes": tuple(mode for mode in MODES if mode in _words(args.modes)) + _unknown(args.modes)}
     given |= {"model_asset": str(args.model_asset or "")}
+    given |= {"profile": args.profile, "memory_mb": args.memory_mb}
     options = Options.quick_ones(**given) if args.quick else Options(**given)
     if args.json_path is None and args.index is None:
         raise ConfigError(
@@ -150,6 +173,44 @@ def redraw(args: argparse.Namespace) -> int:
     return 0
 
 
+def add_compare_flags(parser: Parser) -> None:
+    parser.add_argument("before", type=Path, metavar="A.json")
+    parser.add_argument("after", type=Path, metavar="B.json")
+    parser.flag("tolerance", default="20%", metavar="SHARE", help="how much a ratio may rise (default: 20%%)")
+    parser.flag(
+        "force", action="store_true", help="compare results of different machines or clips all the same"
+    )
+
+
+def compare_results(args: argparse.Namespace) -> int:
+    from bench.compare import WORSE, changed_table, compare, differences, lost_rows, read_tolerance
+    from bench.report import print_table
+    from bench.results import Results
+    from toolkit.errors import ConfigError
+
+    tolerance = read_tolerance(args.tolerance)
+    before, after = Results.load(args.before), Results.load(args.after)
+    unlike = differences(before, after)
+    if unlike and not args.force:
+        raise ConfigError(
+            f"these two results cannot be compared, they differ in {'; '.join(unlike)}. Measure both on one "
+            "machine with the same flags and clips, or give --force to compare them all the same"
+        )
+    changes, lost = compare(before, after, tolerance), lost_rows(before, after)
+    if not changes:
+        raise ConfigError("the two results have no ratio in common, so there is nothing to compare")
+    table = changed_table(changes, tolerance)
+    if table.rows:
+        print_table(table, _console())
+    for line in [*(f"not alike: {line}" for line in unlike), *lost]:
+        print(line)
+    worse = sum(change.verdict == WORSE for change in changes)
+    print(
+        f"{len(changes)} ratios compared, {len(table.rows)} moved by more than {args.tolerance}, {worse} worse"
+    )
+    return int(bool(worse or lost))
+
+
 def _console() -> Console:
     """As wide as the terminal; in a file or pipe, wide enough that no cell is cut."""
     from rich.console import Console
@@ -170,6 +231,8 @@ def _unknown(modes: str) -> tuple[str, ...]:
 COMMANDS: dict[str, tuple[str, Callable[[Parser], None], Callable[[argparse.Namespace], int]]] = {
     "run": (RUN_HELP, add_run_flags, run_rows),
     "report": (REPORT_HELP, add_report_flags, redraw),
+    "scale": (SCALE_HELP, add_scale_flags, run_scale),
+    "compare": (COMPARE_HELP, add_compare_flags, compare_results),
 }
 """command -> help text, flags, what it does."""
 

@@ -14,7 +14,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 
 class Moment(NamedTuple):
@@ -44,12 +44,21 @@ def _children_cpu_s() -> float:
 class Laps:
     """Times of a row of like pieces of work. The first is kept apart: it pays for what later ones find ready."""
 
+    pause_s: ClassVar[float] = 0.0
+    """A sleep within every lap: the test hook with which a row is slowed on purpose, see bench.worker."""
+
     def __init__(self) -> None:
         self._moments = [now()]
 
     def lap(self) -> None:
         """One piece of work is over."""
+        if self.pause_s:
+            time.sleep(self.pause_s)
         self._moments.append(now())
+
+    def cold_start(self, began: Moment) -> float:
+        """CPU seconds from `began` to the end of the first piece: import, load and first together."""
+        return self._moments[1].since(began).cpu_s
 
     def figures(self, warm_up: int = 1) -> dict[str, float]:
         """first_ms (wall), and of those after `warm_up` pieces: wall_s and cpu_s (means), p50_ms, p95_ms (wall).

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bench.profile import PROFILES
 from toolkit.clips import Clip
 from toolkit.errors import ConfigError
 
@@ -35,6 +36,8 @@ class Row:
         return f"{words} ({self.backend})" if self.backend else words
 
 
+MACHINE = "machine"
+"""Stage of the row that finds what this machine can do at best; every other row is compared with it, too."""
 LITERAL, NAIVE = "guide's input", "naive loop"
 """Backends of training rows: our loop on the guide's raw coordinates, without augmentation; and the loop as one
 writes it first, on the same."""
@@ -42,6 +45,7 @@ writes it first, on the same."""
 # In the order in which each needs the ones before: training and holding read the store that extraction made.
 ROWS = (
     Row("floor"),
+    Row(MACHINE),
     Row("extract", "pose", "onnx"),
     Row("extract", "pose", "onnx lite", default=False, quick=False),
     Row("extract", "pose", "onnx body_hands", default=False, quick=False),
@@ -61,11 +65,15 @@ ROWS = (
 )
 """All rows. `floor` is the interpreter with numpy: what any row costs before it does anything."""
 
+OTHERWISE = {"onnx": {"pose": "mediapipe", "features": "torch"}}
+"""Backend of extraction -> mode -> what a user without this toolkit would otherwise extract with."""
+
 
 @dataclass(frozen=True)
 class Options:
     """How much is measured. clips: how many of the data set; repeats: processes per row;
-    steps: mode -> training steps that are timed; hold_bytes: held at once by the `hold` rows."""
+    steps: mode -> training steps that are timed; hold_bytes: held at once by the `hold` rows; profile: a key of
+    bench.profile.PROFILES or "" for the machine as it is; memory_mb: the cap on each row's memory, 0 for none."""
 
     modes: tuple[str, ...] = MODES
     quick: bool = False
@@ -76,8 +84,16 @@ class Options:
     steps: Mapping[str, int] = field(default_factory=lambda: {"pose": 150, "features": 150, "video": 20})
     hold_bytes: int = 128 * 2**20
     model_asset: str = ""
+    profile: str = ""
+    memory_mb: int = 0
 
     def __post_init__(self) -> None:
+        if self.profile and self.profile not in PROFILES:
+            raise ConfigError(f"--profile is '{self.profile}'; choose from: {', '.join(PROFILES)}")
+        if self.profile and not self.memory_mb:
+            object.__setattr__(self, "memory_mb", PROFILES[self.profile].memory_mb)
+        if self.memory_mb < 0:
+            raise ConfigError(f"--memory_mb is {self.memory_mb}; give 1 or more")
         unknown = [mode for mode in self.modes if mode not in MODES]
         if unknown or not self.modes:
             raise ConfigError(
@@ -171,11 +187,35 @@ def choose_clips(clips: Sequence[Clip], count: int) -> tuple[Clip, ...]:
 
 
 def baseline(row: Row, rows: Sequence[Row]) -> Row | None:
-    """The row that a user would otherwise pick: another backend is compared with the default one of its mode,
-    a mode with the pose row of its stage (or the first mode measured). None for what has no alternative."""
-    if row.backend == NAIVE:  # the same work, done naively, beside ours
-        return next((other for other in rows if other.stage == row.stage and other.backend == LITERAL), None)
+    """The row that a user would otherwise pick: MediaPipe or torch to extract with, the naive loop to train with,
+    torch to run a model with, and video for what poses and features spare.
+
+    Where that one was not measured: the default backend of the mode, and for that the first mode measured.
+    None for what is itself the alternative.
+    """
+    if _is_alternative(row) or row.stage == MACHINE or not row.mode:
+        return None
+    wanted = _otherwise(row)
+    for other in rows:
+        if wanted == (other.stage, other.mode, other.backend):
+            return other
     alike = [other for other in rows if other.stage == row.stage and other.default]
     if not row.default:
         alike = [other for other in alike if other.mode == row.mode]
-    return alike[0] if alike and alike[0] != row and row.mode else None
+    return alike[0] if alike and alike[0] != row else None
+
+
+def _otherwise(row: Row) -> tuple[str, str, str]:
+    """Stage, mode and backend of the alternative to a row."""
+    if row.backend == LITERAL:  # the same work, done naively
+        return row.stage, row.mode, NAIVE
+    if row.stage in ("train", "hold"):
+        return row.stage, "video", ""
+    if row.stage == "infer":
+        return row.stage, row.mode, "torch"
+    return row.stage, row.mode, OTHERWISE.get(row.backend.partition(" ")[0], {}).get(row.mode, "")
+
+
+def _is_alternative(row: Row) -> bool:
+    videos = row.mode == "video" and row.stage in ("train", "hold")
+    return videos or row.backend in ("mediapipe", "torch", NAIVE)

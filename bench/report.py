@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from bench.guide import GUIDE_BATCH, GUIDE_FRAMES, PER_BATCH, clip_bytes
 from bench.results import Results
-from bench.tables import Table, all_tables, failures, method, number, size
+from bench.scale_picture import SCALE_PICTURE, draw_scale
+from bench.tables import all_tables, failures, method
+from bench.written import Table, number, size
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,23 +27,31 @@ def write_files(results: Results, folder: Path) -> list[Path]:
     markdown, picture = folder / MARKDOWN, folder / PICTURE
     markdown.write_text(to_markdown(results), encoding="utf-8")
     draw(results, picture)
-    return [markdown, picture]
+    if results.scale is None:
+        return [markdown, picture]
+    draw_scale(results.scale, folder / SCALE_PICTURE)
+    return [markdown, picture, folder / SCALE_PICTURE]
 
 
 def print_tables(results: Results, console: Console) -> None:
     """Tables, then what failed and what to keep in mind."""
-    from rich.table import Table as RichTable
-
-    for whole in all_tables(results):
-        table = whole if console.width >= WIDE else whole.brief()
-        drawn = RichTable(title=table.title, title_justify="left")
-        for place, column in enumerate(table.columns):
-            drawn.add_column(column, justify="right" if place and not _is_prose(table, place) else "left")
-        for cells in table.rows:
-            drawn.add_row(*cells)
-        console.print(drawn)
+    for table in all_tables(results):
+        print_table(table, console)
     for line in [*failures(results), *results.notes, *method(results)]:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def print_table(whole: Table, console: Console) -> None:
+    """On a terminal that is too narrow, without the details."""
+    from rich.table import Table as RichTable
+
+    table = whole if console.width >= WIDE else whole.brief()
+    drawn = RichTable(title=table.title, title_justify="left")
+    for place, column in enumerate(table.columns):
+        drawn.add_column(column, justify="left" if place == 0 or table.is_prose(place) else "right")
+    for cells in table.rows:
+        drawn.add_row(*cells)
+    console.print(drawn)
 
 
 def to_markdown(results: Results) -> str:
@@ -50,6 +60,8 @@ def to_markdown(results: Results) -> str:
         "# What poses, features and videos cost",
         f"![memory, speed and peak memory of the modes]({PICTURE})",
     ]
+    if results.scale is not None:
+        parts.append(f"![time per clip and memory as the work grows]({SCALE_PICTURE})")
     for table in all_tables(results):
         parts += [f"## {table.title}", _markdown_table(table)]
     failed = failures(results)
@@ -124,12 +136,8 @@ def _median(results: Results, stage: str, mode: str, figure: str) -> float:
     return (row.median(figure) if row else None) or 0.0
 
 
-def _is_prose(table: Table, place: int) -> bool:
-    return table.columns[place] in ("CPU ratio", "verdict", "guide")
-
-
 def _markdown_table(table: Table) -> str:
-    marks = ["---"] + ["---" if _is_prose(table, place) else "---:" for place in range(1, len(table.columns))]
+    marks = ["---"] + ["---" if table.is_prose(place) else "---:" for place in range(1, len(table.columns))]
     lines = [table.columns, tuple(marks), *table.rows]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |" for cells in lines)
 

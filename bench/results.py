@@ -12,9 +12,10 @@ from typing import Any
 
 from bench.guide import Claim
 from bench.measure import Summary
+from bench.scale import Scale
 from toolkit.errors import ConfigError
 
-VERSION = 1
+VERSION = 2
 FILE_NAME = "results.json"
 
 
@@ -22,7 +23,8 @@ FILE_NAME = "results.json"
 class RowResult:
     """One row. status: "ok" or "failed", with the reason; figures: name -> over the repetitions;
     sources: figure -> the counter it is from; compared_with: the row that the ratios refer to, "" for none;
-    ratios: "cpu_per_clip", "wall_per_clip", "bytes" -> this row divided by that one, per repetition."""
+    ratios: a key of bench.collect.RATIOS -> this row divided by that one, round by round; cpu_to_machine and
+    wall_to_machine: divided by the calibration in the row "machine"."""
 
     name: str
     stage: str
@@ -43,7 +45,8 @@ class RowResult:
 
 @dataclass(frozen=True)
 class Results:
-    """options: as given; environment: see bench.environment; data: what was measured on; claims: see bench.guide."""
+    """options: as given; environment: see bench.environment; data: what was measured on; claims: see bench.guide;
+    scale: the curves of `bench scale`, None where they were not measured."""
 
     options: dict[str, Any]
     environment: dict[str, Any]
@@ -51,6 +54,7 @@ class Results:
     rows: tuple[RowResult, ...]
     claims: tuple[Claim, ...]
     notes: tuple[str, ...]
+    scale: Scale | None = None
 
     def find(self, stage: str, mode: str) -> RowResult | None:
         """The default row of a stage and mode, if it was measured without failing."""
@@ -82,7 +86,7 @@ class Results:
         version = raw.get("version") if isinstance(raw, dict) else None
         if version != VERSION:
             raise ConfigError(
-                f"{path} has version {version!r}, this bench reads {VERSION}; run bench run again"
+                f"{path} has schema version {version!r}, this bench reads {VERSION}; run bench run again"
             )
         try:
             return cls(
@@ -92,6 +96,7 @@ class Results:
                 tuple(_row(row) for row in raw["rows"]),
                 tuple(Claim(**claim) for claim in raw["claims"]),
                 tuple(raw["notes"]),
+                Scale.from_json(raw["scale"]) if raw.get("scale") else None,
             )
         except (KeyError, TypeError) as error:
             raise ConfigError(f"{path} is damaged ({error!r}); run bench run again") from error

@@ -10,13 +10,16 @@ import gc
 import os
 import statistics
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.inputs import VIDEO_SIZE, batch_reader, training_settings
+from bench.limits import machine
 from bench.measure import Laps, now, private_memory
-from bench.plan import NAIVE, VARIANTS, Job
+from bench.multiply_adds import of_extraction, of_file
+from bench.outcome import Outcome, per_clip
+from bench.plan import MACHINE, NAIVE, VARIANTS, Job
 from toolkit.errors import VideoReadError, require
 
 if TYPE_CHECKING:
@@ -35,19 +38,6 @@ INFER_CLIPS = (
 )
 INFER_RUNS = {"pose": 100, "features": 100, "video": 12}
 LEAST_HELD = 8  # batches
-
-
-@dataclass
-class Outcome:
-    """figures: name -> number, units in the names; made: the file or folder that later rows need;
-    sources: figure -> the counter it was read from."""
-
-    figures: dict[str, float]
-    made: str = ""
-    sources: dict[str, str] = field(default_factory=dict)
-
-    def to_json(self) -> dict[str, Any]:
-        return {"figures": self.figures, "made": self.made, "sources": self.sources}
 
 
 def floor(job: Job) -> Outcome:
@@ -77,6 +67,7 @@ def extract(job: Job) -> Outcome:
             laps.lap()
         stored = statistics.fmean(clip.path.stat().st_size for clip in job.clips)
         figures = {"import_s": imported.since(began).wall_s, "stored_bytes_per_clip": stored}
+        figures |= {"cold_cpu_s": laps.cold_start(began), "private_bytes": private_memory().byte_count}
         return Outcome(figures | per_clip(laps.figures(), 1) | {"failed_clips": failed})
 
     backend, _, variant = job.row.backend.partition(" ")
@@ -95,18 +86,21 @@ def extract(job: Job) -> Outcome:
     )  # fmt: skip
     folder = job.work_dir / "store"
     with StoreWriter(folder, spec) as store:
-        laps, failed = Laps(), 0
+        laps, failed, products = Laps(), 0, 0
         for clip in job.clips:
             clip = replace(clip, split="train")  # the measured training takes every clip
             try:
                 frames = sample_frames(
                     clip.path, spec.num_frames, clip.frame_start, clip.frame_end, extractor.frame_size
                 )
-                store.append(clip, *extractor.extract(frames))
+                extraction = extractor.extract(frames)
+                store.append(clip, *extraction)
+                products += of_extraction(job.row.backend, spec.num_frames, extraction.quality)
             except VideoReadError as error:
                 store.fail(clip, str(error))
                 failed += 1
             laps.lap()
+    private = private_memory()  # while the networks are there
     extractor.close()
     stored = sum(path.stat().st_size for path in folder.iterdir() if not path.name.startswith("writer.lock"))
     figures = {
@@ -115,7 +109,11 @@ def extract(job: Job) -> Outcome:
         "stored_bytes_per_clip": stored / max(1, len(FeatureStore.open(folder))),
         "record_bytes": spec.record_bytes,
         "failed_clips": failed,
+        "cold_cpu_s": laps.cold_start(began),
+        "private_bytes": private.byte_count,
     }
+    if products:
+        figures["multiply_adds_per_clip"] = products / max(1, len(job.clips) - failed)
     return Outcome(figures | per_clip(laps.figures(), 1), made=str(folder))
 
 
@@ -126,14 +124,16 @@ def hold(job: Job) -> Outcome:
     batch = take(range(size))  # the reader's own buffers are there from now on
     count = max(LEAST_HELD, job.options.hold_bytes // batch.nbytes)
     gc.collect()
-    before = private_memory()
+    before, began = private_memory(), now()
     held = [take(range(number * size, (number + 1) * size)) for number in range(count)]
-    after = private_memory()
+    spent, after = now().since(began), private_memory()
     figures = {
         "array_bytes_per_batch": held[0].nbytes,
         "held_bytes_per_batch": (after.byte_count - before.byte_count) / count,
         "held_batches": count,
+        "private_bytes": after.byte_count,
     }
+    figures |= per_clip({"wall_s": spent.wall_s / count, "cpu_s": spent.cpu_s / count}, size)
     return Outcome(figures, sources={"held_bytes_per_batch": after.source})
 
 
@@ -174,6 +174,8 @@ def train(job: Job) -> Outcome:
         "load_s": loaded.since(imported).wall_s,
         "steps_per_s": 1 / figures["wall_s"],
         "cpu_s_per_step": figures["cpu_s"],
+        "cold_cpu_s": clips.laps.cold_start(began),
+        "private_bytes": private_memory().byte_count,
         "parameters": outcome.parameters,
         "threads": settings.training.num_threads,
     }
@@ -205,6 +207,8 @@ def _train_naively(job: Job) -> Outcome:
         "load_s": loaded.since(imported).wall_s,
         "steps_per_s": 1 / figures["wall_s"],
         "cpu_s_per_step": figures["cpu_s"],
+        "cold_cpu_s": laps.cold_start(began),
+        "private_bytes": private_memory().byte_count,
         "threads": 1,
     }
     return Outcome(figures)
@@ -226,7 +230,9 @@ def export(job: Job) -> Outcome:
         "first_ms": 1000 * spent.wall_s,  # the one and only
         "cpu_s": spent.cpu_s,
     }
-    return Outcome(figures | {"model_bytes": report.size_bytes}, made=str(path))
+    figures |= {"model_bytes": report.size_bytes, "private_bytes": private_memory().byte_count}
+    figures["multiply_adds_per_clip"] = of_file(path, job.options.num_frames)
+    return Outcome(figures, made=str(path))
 
 
 def infer(job: Job) -> Outcome:
@@ -257,20 +263,13 @@ def infer(job: Job) -> Outcome:
         answer(clips[number % len(clips)])
         laps.lap()
     figures = {"import_s": imported.since(began).wall_s, "load_s": loaded.since(imported).wall_s}
+    figures |= {"cold_cpu_s": laps.cold_start(began), "private_bytes": private_memory().byte_count}
     return Outcome(figures | per_clip(laps.figures(), 1))
-
-
-def per_clip(figures: dict[str, float], clips: int) -> dict[str, float]:
-    """Times of pieces of `clips` clips each, and what follows from them per clip."""
-    return figures | {
-        "clips_per_s": clips / figures["wall_s"],
-        "wall_s_per_clip": figures["wall_s"] / clips,
-        "cpu_s_per_clip": figures["cpu_s"] / clips,
-    }
 
 
 STAGES: dict[str, Callable[[Job], Outcome]] = {
     "floor": floor,
+    MACHINE: machine,
     "extract": extract,
     "hold": hold,
     "train": train,

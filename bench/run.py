@@ -1,4 +1,4 @@
-"""Runs the rows, each in a fresh process, round after round, and puts what they say together.
+"""Runs the rows, each in a fresh process, round after round.
 
 Rounds, not row by row: whatever slows the machine down for a while then slows all rows, and the ratios of one
 round stay true. Knows nothing about what a row does.
@@ -12,27 +12,18 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from bench import guide
-from bench.measure import Summary, sampled_memory
-from bench.plan import MADE, Job, Options, Row, baseline, choose_clips, choose_rows, needed_stage
-from bench.results import Results, RowResult
+from bench.measure import sampled_memory
+from bench.plan import MADE, Job, Options, Row, choose_clips, choose_rows, needed_stage
+from bench.profile import MIB, says_no_memory
 from toolkit.clips import Clip
 from toolkit.errors import VideoReadError
 from toolkit.video import sample_frames
 
 SAMPLE_EVERY_S = 0.02
-NOISY = 0.2  # spread of CPU time per clip above which a row's figure says more about the machine
-BUSY = 0.5  # other programs' load per core
-RATIOS = {
-    "cpu_per_clip": "cpu_s_per_clip",
-    "wall_per_clip": "wall_s_per_clip",
-    "bytes": "held_bytes_per_batch",
-}
-"""ratio -> the figure it is made of."""
 
 
 @dataclass
@@ -116,7 +107,7 @@ def run_job(job: Job, worker: str = "bench.worker") -> dict[str, Any]:
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8",
         errors="replace",
     )  # fmt: skip
-    peak = 0
+    peak, cap = 0, job.options.memory_mb
     try:
         while True:
             try:
@@ -125,12 +116,16 @@ def run_job(job: Job, worker: str = "bench.worker") -> dict[str, Any]:
             except subprocess.TimeoutExpired:
                 if sys.platform != "linux":  # there the process reads its own exact peak
                     peak = max(peak, sampled_memory(process.pid))
+                    if cap and peak > cap * MIB:
+                        process.kill()
+                        process.communicate()
+                        return {"error": f"does not fit into {cap} MB: it held {peak / MIB:.0f} MB"}
     finally:
         if process.poll() is None:
             process.kill()
             process.wait()
     if process.returncode:
-        return {"error": _ending(process.returncode, log)}
+        return {"error": _ending(process.returncode, log, cap)}
     answer: dict[str, Any] = json.loads(output.splitlines()[-1])
     if peak and "figures" in answer:
         answer["figures"].setdefault("peak_bytes", peak)
@@ -138,87 +133,11 @@ def run_job(job: Job, worker: str = "bench.worker") -> dict[str, Any]:
     return answer
 
 
-def _ending(code: int, log: str) -> str:
+def _ending(code: int, log: str, memory_mb: int) -> str:
+    last = next((line.strip() for line in reversed(log.splitlines()) if line.strip()), "it said nothing")
+    # C++ without room for an exception aborts, C without a look at what malloc gave crashes
+    if memory_mb and (says_no_memory(log) or -code in (signal.SIGABRT, signal.SIGSEGV)):
+        return f"does not fit into {memory_mb} MB: {last}"
     if code == -getattr(signal, "SIGKILL", 9):
         return "its process was killed, most likely because memory ran out"
-    last = next((line.strip() for line in reversed(log.splitlines()) if line.strip()), "it said nothing")
     return f"its process ended with exit code {code}: {last}"
-
-
-def collect(
-    options: Options,
-    clips: Sequence[Clip],
-    measured: Sequence[Measured],
-    machine: dict[str, Any],
-    notes: Sequence[str],
-) -> Results:
-    """Results from what the rows said. A row without a single round and without a reason was never reached."""
-    reached = [one for one in measured if one.rounds or one.reason]
-    rows = tuple(_row_result(one, reached) for one in reached)
-    results = Results(
-        _shown(options), machine, _data(clips), rows, (), (*notes, *_remarks(rows, machine, options))
-    )
-    return replace(results, claims=_claims(results, options))
-
-
-def _row_result(one: Measured, all_rows: Sequence[Measured]) -> RowResult:
-    row = one.row
-    names = {name: None for figures in one.rounds for name in figures}
-    figures = {name: Summary.of([figures[name] for figures in one.rounds]) for name in names}
-    picked = baseline(row, [other.row for other in all_rows if other.rounds])
-    ratios: dict[str, Summary] = {}
-    for other in all_rows:
-        if other.row == picked:
-            for ratio, figure in RATIOS.items():
-                pairs = zip(one.rounds, other.rounds, strict=False)
-                values = [a[figure] / b[figure] for a, b in pairs if figure in a and b.get(figure)]
-                if values:
-                    ratios[ratio] = Summary.of(values)
-    status = "failed" if one.reason else "ok"
-    return RowResult(
-        row.name, row.stage, row.mode, row.backend, row.default, status, one.reason, figures, one.sources,
-        picked.name if picked and ratios else "", ratios,
-    )  # fmt: skip
-
-
-def _claims(results: Results, options: Options) -> tuple[guide.Claim, ...]:
-    held: dict[str, Summary] = {}
-    stored: dict[str, Summary] = {}
-    speed: dict[str, Summary] = {}
-    wanted = (
-        (held, "hold", "held_bytes_per_batch", (options.num_frames, options.batch_size) == (16, 4)),
-        (stored, "extract", "stored_bytes_per_clip", options.num_frames == guide.GUIDE_FRAMES),
-        (speed, "train", "clips_per_s", True),
-    )
-    for mode in options.modes:
-        for found, stage, figure, comparable in wanted:
-            row = results.find(stage, mode)
-            if comparable and row and figure in row.figures:
-                found[mode] = row.figures[figure]
-    ranked = guide.speed_claim(speed)
-    return tuple(guide.size_claims(options.modes, held, stored) + ([ranked] if ranked else []))
-
-
-def _remarks(rows: Sequence[RowResult], machine: dict[str, Any], options: Options) -> list[str]:
-    remarks = []
-    noisy = [row.name for row in rows if (cpu := row.figures.get("cpu_s_per_clip")) and cpu.spread > NOISY]
-    if noisy:
-        remarks.append(f"noisy: CPU time per clip varies by more than {NOISY:.0%} in: {', '.join(noisy)}")
-    if machine["load_per_core_before"] > BUSY:
-        remarks.append(
-            f"the machine was busy before the run (load {machine['load_per_core_before']} per core): "
-            "trust ratios and CPU times, not wall times"
-        )
-    if options.quick:
-        remarks.append("--quick: few clips and repetitions, no export and inference rows; a first impression")
-    return remarks
-
-
-def _data(clips: Sequence[Clip]) -> dict[str, Any]:
-    return {"clips": len(clips), "glosses": len({clip.gloss for clip in clips})}
-
-
-def _shown(options: Options) -> dict[str, Any]:
-    shown = asdict(options)
-    shown["model_asset"] = bool(options.model_asset)  # a path is nobody's business
-    return shown

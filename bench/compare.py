@@ -1,0 +1,135 @@
+"""Two results side by side: which ratios got worse. Knows nothing about how they were measured.
+
+Ratios, since they are what two runs on one machine agree about: a ratio divides two rows of one round, so what slows
+the machine for a while slows both.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from bench.measure import Summary
+from bench.results import Results, RowResult
+from bench.written import Table, number, with_spread
+from toolkit.errors import ConfigError
+
+SAME_MACHINE = ("cpu", "machine", "cores", "ram_gib", "os")
+SAME_WORK = ("num_frames", "batch_size", "clips", "profile", "memory_mb", "quick")
+WORSE, BETTER, UNCLEAR, ALIKE = "worse", "better", "unclear: the repetitions overlap", "alike"
+WORDS = {
+    "cpu_per_clip": "CPU time per clip",
+    "wall_per_clip": "wall time per clip",
+    "memory": "memory over the floor",
+    "cold_start": "cold start",
+    "bytes": "memory per batch",
+    "cpu_to_machine": "CPU time per clip",
+    "wall_to_machine": "wall time per clip",
+}
+"""ratio -> what is divided."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """One ratio in both results. For all of them less is better; verdict: WORSE, BETTER, UNCLEAR or ALIKE."""
+
+    row: str
+    ratio: str
+    compared_with: str
+    before: Summary
+    after: Summary
+    verdict: str
+
+    @property
+    def factor(self) -> float:
+        """After divided by before."""
+        return self.after.median / self.before.median
+
+
+def read_tolerance(text: str) -> float:
+    """ "20%" or "0.2" -> 0.2.
+
+    Raises:
+        ConfigError: anything else, or a negative one.
+    """
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(%?)\s*", text)
+    if not found:
+        raise ConfigError(f"--tolerance is '{text}'; give a share such as 20% or 0.2")
+    return float(found[1]) / (100 if found[2] else 1)
+
+
+def differences(before: Results, after: Results) -> list[str]:
+    """What makes the two incomparable, one line each."""
+    lines = [
+        f"{name}: {before.environment.get(name)} and {after.environment.get(name)}"
+        for name in SAME_MACHINE
+        if before.environment.get(name) != after.environment.get(name)
+    ]
+    lines += [
+        f"--{name}: {before.options.get(name)} and {after.options.get(name)}"
+        for name in SAME_WORK
+        if before.options.get(name) != after.options.get(name)
+    ]
+    if before.data.get("fingerprint") != after.data.get("fingerprint"):
+        lines.append(f"clips: {before.data['clips']} and {after.data['clips']}, not the same ones")
+    return lines
+
+
+def compare(before: Results, after: Results, tolerance: float) -> list[Change]:
+    """Every ratio that both results have, the largest rise first. Judged worse or better: one that moved by more
+    than `tolerance`, so far that no repetition of the one reaches into those of the other."""
+    changes = []
+    ours = {row.name: row for row in after.rows}
+    for row in before.rows:
+        other = ours.get(row.name)
+        if other is None or "failed" in (row.status, other.status):
+            continue
+        for ratio, old in row.ratios.items():
+            to_machine = ratio.endswith("_to_machine")
+            new = other.ratios.get(ratio)
+            if new is None or not (to_machine or row.compared_with == other.compared_with):
+                continue
+            beside = "machine" if to_machine else row.compared_with
+            changes.append(Change(row.name, ratio, beside, old, new, _verdict(old, new, tolerance)))
+    return sorted(changes, key=lambda change: -change.factor)
+
+
+def lost_rows(before: Results, after: Results) -> list[str]:
+    """Rows that were measured before and are not now, each with the reason."""
+    ours = {row.name: row for row in after.rows}
+    return [
+        f"{row.name} is no longer measured: {_reason(ours.get(row.name))}"
+        for row in before.rows
+        if row.status == "ok" and (row.name not in ours or ours[row.name].status != "ok")
+    ]
+
+
+def changed_table(changes: list[Change], tolerance: float) -> Table:
+    """The ratios that moved by more than the tolerance."""
+    moved = [change for change in changes if change.verdict != ALIKE]
+    lines = tuple(
+        (
+            change.row,
+            f"{WORDS[change.ratio]} ÷ that of {change.compared_with}",
+            with_spread(change.before),
+            with_spread(change.after),
+            f"{100 * (change.factor - 1):+.0f}%",
+            change.verdict,
+        )
+        for change in moved
+    )
+    columns = ("row", "ratio", "before", "after", "change", "verdict")
+    return Table(f"Ratios that moved by more than {number(100 * tolerance)} %", columns, lines)
+
+
+def _verdict(old: Summary, new: Summary, tolerance: float) -> str:
+    factor = new.median / old.median
+    if 1 / (1 + tolerance) <= factor <= 1 + tolerance:
+        return ALIKE
+    if new.low <= old.high and old.low <= new.high:
+        return UNCLEAR
+    return WORSE if factor > 1 else BETTER
+
+
+def _reason(row: RowResult | None) -> str:
+    return "it is not in the second result" if row is None else row.reason
