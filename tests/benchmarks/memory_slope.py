@@ -48,22 +48,28 @@ def main() -> int:
     clips = [replace(first, id=str(n), path=videos[n % len(videos)]) for n in range(args.clips)]
     spec = ExtractorSpec(args.mode, "onnx")
     spec = replace(spec, network="lite") if args.mode == "pose" else replace(spec, image_size=128)
-    me, sizes = psutil.Process(), ([], [])  # type: tuple[psutil.Process, tuple[list[int], list[int]]]
+    me = psutil.Process()
+    sizes: tuple[list[int], list[int], list[int]] = ([], [], [])
 
     def note(finished: int, _: int) -> None:
         workers = [child for child in me.children() if "spawn_main" in " ".join(child.cmdline())]
-        sizes[0].append(sum(worker.memory_info().rss for worker in workers))
-        sizes[1].append(me.memory_info().rss)
+        held = [worker.memory_info() for worker in workers]
+        sizes[0].append(sum(size.rss for size in held))
+        sizes[1].append(sum(size.rss - getattr(size, "shared", 0) for size in held))
+        sizes[2].append(me.memory_info().rss)
         if finished % max(args.clips // 10, 1) == 0:
-            held = " and ".join(f"{values[-1] / 2**20:.1f}" for values in sizes)
-            print(f"{finished} clips: worker and writer hold {held} MiB", flush=True)
+            worker, private, writer = (f"{values[-1] / 2**20:.1f}" for values in sizes)
+            print(
+                f"{finished} clips: worker {worker} MiB ({private} without files), writer {writer} MiB",
+                flush=True,
+            )
 
     with tempfile.TemporaryDirectory() as folder:
         plan = Plan(spec, Path(folder) / "store", num_frames=args.num_frames)
         report = extract(ClipIndex(tuple(clips), ()), plan, note)
-    worker, writer = map(slope, sizes)
-    print(f"{args.mode}: {report.done} clips done, {len(report.failed)} failed; "
-          f"worker {worker:+.0f} bytes per clip, writer {writer:+.0f}")  # fmt: skip
+    worker, private, writer = map(slope, sizes)
+    print(f"{args.mode}: {report.done} clips done, {len(report.failed)} failed; bytes per clip: worker {worker:+.0f} "
+          f"({private:+.0f} without files), writer {writer:+.0f}")  # fmt: skip
     return int(worker > LIMIT or report.done != args.clips)
 
 
