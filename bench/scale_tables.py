@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench.measure import Summary
-from bench.scale import BATCH, CLIPS, EXTRACT, FRAMES, TRAIN, WORKERS, Forecast, Scale
+from bench.scale import BATCH, CLIPS, EXTRACT, FRAMES, TRAIN, WORKERS, Forecast, Scale, axis_value
 from bench.written import NOTHING, Table, number, size, with_spread
 
 MIB = 2**20
@@ -25,7 +25,7 @@ def curves(scale: Scale) -> Table:
         "stage",
         "ms per clip",
         "clips/s",
-        "CPU ms per clip",
+        "CPU ms per clip, start included",
         "ms per step",
         "start s",
         "peak MB",
@@ -44,7 +44,9 @@ def whole(scale: Scale) -> Table:
 def scale_failures(scale: Scale) -> list[str]:
     """One line per failed point."""
     return [
-        f"{one.stage}, {one.value} {one.axis}, failed: {one.reason}" for one in scale.points if one.reason
+        f"{one.stage}, {axis_value(one.axis, one.value)}, failed: {one.reason}"
+        for one in scale.points
+        if one.reason
     ]
 
 
@@ -55,7 +57,7 @@ def scale_method(scale: Scale) -> list[str]:
         f"Curves: {scale.data['clips']} clips, taken round and round where more are needed; {sizes['usual_frames']} "
         f"frames, batches of {sizes['usual_batch']}, {max(sizes['workers'])} processes, where these are not what "
         f"grows; {sizes['frame_clips']} clips in 1 process for frames, {sizes['worker_clips']} for workers. "
-        f"Repetitions: {sizes['repeats']}.",
+        f"Repetitions: {sizes['repeats']}. Peaks of several processes are added up, what they share counted in each.",
         *scale.notes,
     ]
 
@@ -87,7 +89,7 @@ def _cells(scale: Scale, axis: str, stage: str, value: int) -> tuple[str, ...]:
     wall, peak, step = figure("wall_s_per_clip"), figure("peak_bytes"), figure("cpu_s_per_step")
     start = figure("start_s")
     return (
-        f"{value} {axis}",
+        axis_value(axis, value),
         stage,
         with_spread(wall, 1000),
         number(1 / wall.median) if wall else NOTHING,
