@@ -1,4 +1,4 @@
-"""A result as terminal tables, Markdown and one picture."""
+"""A result as terminal tables, Markdown, HTML and one picture."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.guide import GUIDE_BATCH, GUIDE_FRAMES, PER_BATCH, clip_bytes
+from bench.html_page import HTML, to_html
 from bench.results import Results
 from bench.scale_picture import SCALE_PICTURE, draw_scale
 from bench.tables import all_tables, failures, method
@@ -23,14 +24,15 @@ COLOURS = {"pose": "#3b7dd8", "features": "#e39b32", "video": "#8a8f98"}
 
 
 def write_files(results: Results, folder: Path) -> list[Path]:
-    """results.md and results.png in the folder; returns their paths."""
-    markdown, picture = folder / MARKDOWN, folder / PICTURE
+    """results.html, results.md and results.png in the folder; returns their paths."""
+    page, markdown, picture = folder / HTML, folder / MARKDOWN, folder / PICTURE
+    page.write_text(to_html(results), encoding="utf-8")
     markdown.write_text(to_markdown(results), encoding="utf-8")
     draw(results, picture)
     if results.scale is None:
-        return [markdown, picture]
+        return [page, markdown, picture]
     draw_scale(results.scale, folder / SCALE_PICTURE)
-    return [markdown, picture, folder / SCALE_PICTURE]
+    return [page, markdown, picture, folder / SCALE_PICTURE]
 
 
 def print_tables(results: Results, console: Console) -> None:
