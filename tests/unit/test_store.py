@@ -162,6 +162,33 @@ def test_cut_anywhere_the_store_reads_and_continues(tmp_path: Path, torn: str) -
         np.testing.assert_array_equal(after.load("abc"), np.stack([values(ord(name)) for name in "abc"]))
 
 
+@pytest.mark.parametrize("torn", ["data.bin", "index.jsonl"])
+def test_cut_at_every_byte_of_the_last_three_clips_only_those_are_made_again(
+    tmp_path: Path, torn: str
+) -> None:
+    """As after a power cut: what was written before is kept as it is, what comes after the cut is made anew."""
+    names = "abcde"
+    whole = fill(tmp_path, names)
+    files = {name: (whole / name).read_bytes() for name in ("data.bin", "index.jsonl", "store.json")}
+    clips = {name: clip(tmp_path, name) for name in names}
+    ends = [place + 1 for place, byte in enumerate(files["index.jsonl"]) if byte == ord("\n")]
+    if torn == "data.bin":
+        ends = [SPEC.record_bytes * (place + 1) for place in range(len(names))]
+    for cut in range(ends[1], ends[4]):
+        (whole / torn).write_bytes(files[torn][:cut])
+        for name in files.keys() - {torn}:
+            (whole / name).write_bytes(files[name])
+        kept = {name for name, end in zip(names, ends, strict=True) if end <= cut}
+        assert set(FeatureStore.open(whole).ids) == kept
+        with StoreWriter(whole, SPEC) as store:
+            made = [name for name in names if not store.holds(clips[name])]
+            for name in made:
+                store.append(clips[name], values(ord(name)), {"detection_rate": 0.5})
+        assert set(made) == set(names) - kept
+        after = FeatureStore.open(whole)
+        np.testing.assert_array_equal(after.load(names), np.stack([values(ord(name)) for name in names]))
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.sampled_from(["data.bin", "index.jsonl"]), st.integers(0, 10_000), st.integers(1, 255))
 def test_any_flipped_byte_is_noticed_and_repaired(
