@@ -80,12 +80,14 @@ def limit_bars(results: Results) -> list[Bar]:
     return found
 
 
-def bar_chart(title: str, note: str, bars: Sequence[Bar], shares: bool = False) -> str:
-    """The longest bar fills the width; shares: every bar does, and only its parts count. "" without bars."""
+def bar_chart(title: str, note: str, bars: Sequence[Bar], shares: bool = False, wide: bool = False) -> str:
+    """The longest bar fills the width; shares: every bar does, and only its parts count; wide: across the page.
+    "" without bars."""
     if not bars:
         return ""
     most = max(bar.high for bar in bars) or 1.0
-    lines = [f'<figure class="chart"><figcaption><h3>{escape(title)}</h3><p>{escape(note)}</p></figcaption>']
+    kind = "chart full" if wide else "chart"
+    lines = [f'<figure class="{kind}"><figcaption><h3>{escape(title)}</h3><p>{escape(note)}</p></figcaption>']
     for bar in bars:
         whole = bar.value or 1.0
         inner = "".join(
@@ -93,8 +95,8 @@ def bar_chart(title: str, note: str, bars: Sequence[Bar], shares: bool = False) 
             for kind, value in (bar.parts or ((bar.kind, bar.value),))
         )
         if bar.high > bar.low:
-            left, wide = 100 * bar.low / most, 100 * (bar.high - bar.low) / most
-            inner += f'<b style="left:{left:.2f}%;width:{wide:.2f}%"></b>'
+            left, width = 100 * bar.low / most, 100 * (bar.high - bar.low) / most
+            inner += f'<b style="left:{left:.2f}%;width:{width:.2f}%"></b>'
         detail = f" <small>{escape(bar.detail)}</small>" if bar.detail else ""
         lines.append(
             f'<div class="bar"><span class="name">{escape(bar.label)}{detail}</span>'

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from html import escape
 
 from bench.guide import KIB, MIB, Claim
 from bench.html_charts import bar_chart, bars_of, curve_charts, limit_bars
 from bench.html_style import SCRIPT, STYLE
 from bench.results import Results
-from bench.tables import all_tables, failures, method, size
-from bench.written import Table
+from bench.tables import all_tables, failures, method
+from bench.written import Table, rounded, size
 
 HTML = "results.html"
 TITLE = "What poses, features and videos cost"
@@ -25,7 +26,8 @@ def to_html(results: Results) -> str:
         f"({env['cores']} of {env['cores_in_machine']} cores, {env['ram_gib']} GiB, {env['os']})."
     )
     parts = [f'<h1>{TITLE}</h1><p class="lead">{escape(lead)}</p>']
-    parts += [f'<p class="warn">{escape(note)}</p>' for note in results.notes]
+    if results.notes:
+        parts.append(_list(results.notes, "warn"))
     if results.claims:
         cards = "".join(_card(claim) for claim in results.claims)
         parts.append(
@@ -34,13 +36,13 @@ def to_html(results: Results) -> str:
             f'what was measured here.</p><div class="cards">{cards}</div>'
         )
     parts += _charts(results)
-    tables = all_tables(results)
-    if any(table.rows for table in tables):
+    tables = [table for table in all_tables(results)[1:] if table.rows]  # the claims are the cards above
+    if tables:
         parts.append(
             '<h2>All figures</h2><p class="note">Press a heading to sort. ± is half the range over the '
             "repetitions.</p>"
         )
-        parts += [f"<h3>{escape(table.title)}</h3>{_table(table)}<br>" for table in tables if table.rows]
+        parts += [f'<h3 class="table">{escape(table.title)}</h3>{_table(table)}' for table in tables]
     failed = failures(results)
     if failed:
         parts.append(f"<h2>What failed</h2>{_list(failed)}")
@@ -88,11 +90,12 @@ def _charts(results: Results) -> list[str]:
                 ("rest", "everything else"),
             )
         )
+        chart = bar_chart("Reached", "what is left to gain is grey", limits, shares=True, wide=True)
         parts.append(
             '<h2>How near to the machine\'s limits?</h2><p class="note">Of the CPU time of a clip, the part that '
             "this machine needs at best, on one thread in float32. int8 may pass 100 %: its products are cheaper "
             f'than the float32 ones that the peak is of.</p><div class="key">{key}</div><div class="charts">'
-            f"{bar_chart('Reached', 'the share of the time that no cleverness can save', limits, shares=True)}</div>"
+            f"{chart}</div>"
         )
     if results.scale is not None and (curves := curve_charts(results.scale)):
         parts.append(f'<h2>How the cost grows</h2><div class="charts small">{"".join(curves)}</div>')
@@ -100,7 +103,7 @@ def _charts(results: Results) -> list[str]:
 
 
 def _card(claim: Claim) -> str:
-    guide = claim.guide if isinstance(claim.guide, str) else f"~{size(claim.guide)}"
+    guide = claim.guide if isinstance(claim.guide, str) else f"~{rounded(claim.guide)}"
     arithmetic = None if claim.arithmetic is None else size(claim.arithmetic)
     measured = (
         claim.measured if isinstance(claim.measured, str) or claim.measured is None else size(claim.measured)
@@ -150,5 +153,6 @@ def _class(left: bool) -> str:
     return ' class="words"' if left else ""
 
 
-def _list(lines: list[str]) -> str:
-    return f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in lines)}</ul>"
+def _list(lines: Sequence[str], kind: str = "") -> str:
+    style = f' class="{kind}"' if kind else ""
+    return f"<ul{style}>{''.join(f'<li>{escape(line)}</li>' for line in lines)}</ul>"

@@ -13,11 +13,12 @@ font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
 main{max-width:1120px;margin:0 auto;padding:40px 20px 64px}
 h1{font-size:clamp(1.6rem,4.5vw,2.4rem);line-height:1.15;letter-spacing:-.02em;margin:0 0 8px}
 h2{font-size:1.25rem;letter-spacing:-.01em;margin:44px 0 4px}
-h3{font-size:.95rem;margin:0}
+h3{font-size:.95rem;margin:0}h3.table{margin:26px 0 8px}
 p{margin:0}.lead,.note{color:var(--soft)}.lead{max-width:68ch}.note{font-size:.9rem;margin-bottom:14px;max-width:80ch}
-.warn{margin:20px 0 0;padding:10px 14px;border-left:3px solid var(--features);background:var(--card);
+.warn{list-style:none;margin:20px 0 0;padding:8px 16px;color:inherit;
+border-left:3px solid var(--features);background:var(--card);
 border-radius:0 8px 8px 0;font-size:.92rem}
-.cards{display:grid;gap:12px;grid-template-columns:repeat(auto-fill,minmax(min(100%,250px),1fr))}
+.cards{display:grid;gap:12px;grid-template-columns:repeat(auto-fill,minmax(min(100%,290px),1fr))}
 .card,.chart{background:var(--card);border:1px solid var(--line);border-radius:12px;padding:16px}
 .card.wide{grid-column:1/-1}
 .card dl{display:grid;grid-template-columns:auto 1fr;gap:2px 12px;margin:10px 0 0;font-size:.9rem}
@@ -28,7 +29,7 @@ border-radius:0 8px 8px 0;font-size:.92rem}
 .badge{display:inline-block;margin-top:12px;padding:2px 10px;border-radius:99px;font-size:.85rem;font-weight:600;
 background:var(--track);color:var(--soft)}
 .badge.good{background:var(--good-bg);color:var(--good)}.badge.bad{background:var(--bad-bg);color:var(--bad)}
-.charts{display:grid;gap:12px;grid-template-columns:repeat(auto-fill,minmax(min(100%,470px),1fr));align-items:start}
+.charts{display:grid;gap:12px;grid-template-columns:repeat(auto-fill,minmax(min(100%,470px),1fr));align-items:start}.charts>.full{grid-column:1/-1}
 .charts.small{grid-template-columns:repeat(auto-fill,minmax(min(100%,330px),1fr))}
 .chart{margin:0}figcaption{margin-bottom:12px}figcaption p{color:var(--soft);font-size:.85rem}
 .bar{display:grid;grid-template-columns:minmax(7.5rem,34%) 1fr 5.4rem;gap:10px;align-items:center;padding:3px 0;
