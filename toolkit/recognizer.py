@@ -83,7 +83,7 @@ class Recognizer:
         try:
             metadata = ModelMetadata.from_properties(session.get_modelmeta().custom_metadata_map)
             _check_graph(session, metadata)
-        except ModelFileError as error:
+        except (ModelFileError, UnicodeDecodeError) as error:
             raise ModelFileError(f"{path}: {error}") from error
         extractor = trained_extractor(metadata, threads, backend, model_asset)
         return cls(session, metadata, ClipReader(metadata, extractor, override, weights_dir))
@@ -169,9 +169,18 @@ class Recognizer:
 
         Raises:
             InputError: another shape or type, or values that give no finite score.
+            ModelFileError: the graph fails, or does not give what it declares.
         """
         check_clips(clips, self.metadata, batched=True)
-        logits: NDArray[np.float32] = self._session.run([OUTPUT], {INPUT: np.ascontiguousarray(clips)})[0]
+        try:
+            logits: NDArray[np.float32] = self._session.run([OUTPUT], {INPUT: np.ascontiguousarray(clips)})[0]
+        except Exception as error:  # onnxruntime's own exceptions share no base class below Exception
+            raise ModelFileError(f"the model cannot be run: {error}. {_AGAIN}") from error
+        expected = (len(clips), len(self.metadata.glosses))
+        if logits.shape != expected or logits.dtype != np.float32:
+            raise ModelFileError(
+                f"the model gave {logits.shape} {logits.dtype} scores instead of {expected} float32. {_AGAIN}"
+            )
         if not np.isfinite(logits).all():
             raise InputError(
                 "the model gave scores that are not finite: a clip holds infinite values or, for features, "

@@ -48,7 +48,12 @@ def make_session(
     if PROVIDERS[device] not in ort.get_available_providers():
         raise ConfigError(f"this onnxruntime has no {PROVIDERS[device]}; use --device cpu")
     try:
-        session = ort.InferenceSession(source, options, providers=[(PROVIDERS[device], settings)])
+        session = ort.InferenceSession(
+            source,
+            options,
+            providers=[(PROVIDERS[device], settings)],
+            enable_fallback=int(device != "cpu"),  # from the CPU to the CPU: it would only print, to stdout
+        )
     except Exception as error:  # onnxruntime's own exceptions share no base class below Exception
         name = "the given bytes" if isinstance(model, bytes) else str(model)
         raise ModelFileError(f"{name} cannot be opened as an ONNX model: {error}") from error

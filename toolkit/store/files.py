@@ -93,7 +93,7 @@ class StoreSpec:
         """What the two disagree on, for an error message: this one's value first."""
         mine, theirs = asdict(self), asdict(other)
         return "; ".join(
-            f"{key}: the store has {mine[key]}, this command gives {theirs[key]}"
+            f"{key}: the store has {shown(mine[key], 500)}, this command gives {shown(theirs[key], 500)}"
             for key in mine
             if mine[key] != theirs[key]
         )
