@@ -23,7 +23,7 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench.plan import MODES
 from bench.scale_command import SCALE_HELP, add_scale_flags, run_scale
@@ -42,7 +42,9 @@ and prints the tables. A row that cannot run here
 examples:
   bench run --json_path dataset/WLASL_v0.3.json --video_dir dataset/videos \\
       --class_list dataset/wlasl_class_list.txt --split train
-  bench run --json_path dataset/WLASL_v0.3.json --video_dir dataset/videos --quick     (about a minute)
+  bench run --quick                                          (a minute or two, on clips that it draws itself)
+  bench run --json_path dataset/WLASL_v0.3.json --video_dir dataset/videos --quick     (on a few of your clips)
+  bench run --store dataset/poses                            (what is stored already: all rows but extraction)
   bench run --index my_recordings/ --modes pose,features                               (a folder per gloss)
   bench run --index my_recordings/ --profile low-end              (as on a PC with one core and 1 GB to spare)
 
@@ -92,6 +94,7 @@ def add_run_flags(parser: Parser) -> None:
     from toolkit.cli.dataset_flags import add_dataset_flags
 
     add_dataset_flags(parser)
+    parser.flag("store", type=Path, metavar="DIR", help="a finished store to train on, instead of videos")
     parser.flag("modes", default=",".join(MODES), metavar="A,B", help=f"default: {','.join(MODES)}")
     parser.flag("quick", action="store_true", help="about a minute: few clips, no export and inference rows")
     parser.flag("output_dir", type=Path, default=Path("results"), metavar="DIR", help="default: results")
@@ -110,11 +113,11 @@ def add_run_flags(parser: Parser) -> None:
 def run_rows(args: argparse.Namespace) -> int:
     from bench import environment
     from bench.collect import collect
+    from bench.demo_clips import clips_or_demo
     from bench.plan import Options
     from bench.report import print_tables, write_files
     from bench.results import FILE_NAME
     from bench.run import Measured, measure_rows, usable_clips
-    from toolkit.cli.dataset_flags import read_dataset
     from toolkit.cli.progress import Steps
     from toolkit.errors import ConfigError, require
 
@@ -125,24 +128,22 @@ def run_rows(args: argparse.Namespace) -> int:
     given |= {"modes": tuple(mode for mode in MODES if mode in _words(args.modes)) + _unknown(args.modes)}
     given |= {"model_asset": str(args.model_asset or "")}
     given |= {"profile": args.profile, "memory_mb": args.memory_mb}
+    given |= _sizes_of_store(args)
     options = Options.quick_ones(**given) if args.quick else Options(**given)
-    if args.json_path is None and args.index is None:
-        raise ConfigError(
-            "measuring needs clips: give --json_path FILE with --video_dir DIR (WLASL format), or --index "
-            "CSV_OR_FOLDER (your own recordings). No data set yet? `toolkit demo` draws a small one"
-        )
-    clips, notes = usable_clips(read_dataset(args).clips, options.clips)
-    try:
-        args.output_dir.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"--output_dir {args.output_dir} cannot be made: {error.strerror}") from error
     machine, measured, stopped = environment.describe(), list[Measured](), False
-    try:
-        with Steps("measuring rows") as steps:
-            measure_rows(options, clips, measured, steps)
-    except KeyboardInterrupt:
-        stopped = True
-        notes.append("stopped with Ctrl-C: rows that were not reached are not listed")
+    with clips_or_demo(args) as (index, notes):
+        try:
+            args.output_dir.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(f"--output_dir {args.output_dir} cannot be made: {error.strerror}") from error
+        clips, left_out = (index.clips, []) if args.store else usable_clips(index.clips, options.clips)
+        notes = [*notes, *left_out]
+        try:
+            with Steps("measuring rows") as steps:
+                measure_rows(options, () if args.store else clips, measured, steps)
+        except KeyboardInterrupt:
+            stopped = True
+            notes.append("stopped with Ctrl-C: rows that were not reached are not listed")
     results = collect(options, clips, measured, machine, notes)
     path = args.output_dir / FILE_NAME
     results.save(path)
@@ -152,6 +153,16 @@ def run_rows(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps({"results": str(path)}))
     return 130 if stopped else int(any(row.status != "ok" for row in results.rows))
+
+
+def _sizes_of_store(args: argparse.Namespace) -> dict[str, Any]:
+    """The options that a finished store settles."""
+    if args.store is None:
+        return {}
+    from toolkit.store import FeatureStore
+
+    spec = FeatureStore.open(args.store).spec
+    return {"store": str(args.store.resolve()), "modes": (spec.mode,), "num_frames": spec.num_frames}
 
 
 def add_report_flags(parser: Parser) -> None:

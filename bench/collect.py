@@ -200,5 +200,8 @@ def _data(clips: Sequence[Clip]) -> dict[str, Any]:
 
 def _shown(options: Options) -> dict[str, Any]:
     shown = asdict(options)
-    shown["model_asset"] = bool(options.model_asset)  # a path is nobody's business
+    shown |= {
+        "model_asset": bool(options.model_asset),
+        "store": bool(options.store),
+    }  # paths are nobody's business
     return shown

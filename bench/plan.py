@@ -73,7 +73,8 @@ OTHERWISE = {"onnx": {"pose": "mediapipe", "features": "torch"}}
 class Options:
     """How much is measured. clips: how many of the data set; repeats: processes per row;
     steps: mode -> training steps that are timed; hold_bytes: held at once by the `hold` rows; profile: a key of
-    bench.profile.PROFILES or "" for the machine as it is; memory_mb: the cap on each row's memory, 0 for none."""
+    bench.profile.PROFILES or "" for the machine as it is; memory_mb: the cap on each row's memory, 0 for none;
+    store: a finished one to train on, instead of extracting."""
 
     modes: tuple[str, ...] = MODES
     quick: bool = False
@@ -86,6 +87,7 @@ class Options:
     model_asset: str = ""
     profile: str = ""
     memory_mb: int = 0
+    store: str = ""
 
     def __post_init__(self) -> None:
         if self.profile and self.profile not in PROFILES:
@@ -169,7 +171,9 @@ def choose_rows(options: Options) -> list[Row]:
     return [
         row
         for row in ROWS
-        if (not row.mode or row.mode in options.modes) and (row.quick or not options.quick)
+        if (not row.mode or row.mode in options.modes)
+        and (row.quick or not options.quick)
+        and not (options.store and row.stage == "extract")
     ]
 
 

@@ -89,6 +89,8 @@ def _measure(one: Measured, all_rows: Sequence[Measured], job: Job) -> None:
         }
         for stage, name in MADE.items()
     }
+    if job.options.store:
+        made["stores"] = {job.row.mode: Path(job.options.store)}
     answer = run_job(replace(job, **made))
     if "error" in answer:
         one.reason = str(answer["error"])
@@ -136,8 +138,9 @@ def run_job(job: Job, worker: str = "bench.worker") -> dict[str, Any]:
 def _ending(code: int, log: str, memory_mb: int) -> str:
     last = next((line.strip() for line in reversed(log.splitlines()) if line.strip()), "it said nothing")
     # C++ without room for an exception aborts, C without a look at what malloc gave crashes
-    if memory_mb and (says_no_memory(log) or -code in (signal.SIGABRT, signal.SIGSEGV)):
+    if memory_mb and (says_no_memory(last) or -code in (signal.SIGABRT, signal.SIGSEGV)):
         return f"does not fit into {memory_mb} MB: {last}"
     if code == -getattr(signal, "SIGKILL", 9):
         return "its process was killed, most likely because memory ran out"
-    return f"its process ended with exit code {code}: {last}"
+    capped = f", with memory capped at {memory_mb} MB" if memory_mb else ""
+    return f"its process ended with exit code {code}{capped}: {last}"
