@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint wheel bench clean
+.PHONY: demo test lint wheel bench fuzz clean
 
 demo: $(VENV)/.ready-train ## set everything up and watch the whole pipeline work (about two minutes)
 	$(BIN)/toolkit demo --output_dir demo
@@ -18,6 +18,11 @@ lint: $(VENV)/.ready-dev ## style and types
 
 bench: $(VENV)/.ready-dev ## micro-benchmarks of hot paths (pytest-benchmark)
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-enable
+
+INPUTS ?= 1000000
+SEED ?= 0
+fuzz: $(VENV)/.ready-dev ## changed indexes, stores, models and configs by the million (INPUTS=, SEED=)
+	$(BIN)/python tests/fuzz/run.py --inputs $(INPUTS) --seed $(SEED)
 
 wheel: $(VENV)/.ready-dev ## build the wheel and try it, without torch, in an environment of its own
 	$(BIN)/pip install --quiet build

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,7 @@ def test_a_hostile_csv_is_refused_in_one_short_message(folder: Path, row: bytes,
     assert "mine.csv" in str(caught.value) and len(str(caught.value)) < 500
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows itself refuses such names")
 def test_videos_whose_names_are_no_text_are_left_out_and_counted(folder: Path) -> None:
     (folder / "videos" / "a\x1b[2J.mp4").write_bytes(b"x")
     index = read_index(folder)
@@ -121,11 +123,16 @@ def test_videos_whose_names_are_no_text_are_left_out_and_counted(folder: Path) -
     assert any("1 videos are left out" in note for note in index.notes)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="links need an administrator on Windows")
 def test_a_folder_that_links_to_itself_ends(folder: Path) -> None:
+    """A looping folder is none; a looping video is there, and extraction will say what is wrong with it."""
     (folder / "loop").symlink_to(folder / "loop")
     (folder / "videos" / "loop.mp4").symlink_to("loop.mp4")
-    assert len(read_index(folder).clips) == 1
-    assert len(read_wlasl(write(folder, with_instance(video_id="loop")), folder / "videos").clips) == 1
+    for index in (
+        read_index(folder),
+        read_wlasl(write(folder, with_instance(video_id="loop")), folder / "videos"),
+    ):
+        assert {clip.path.name for clip in index.clips} == {"ok.mp4", "loop.mp4"}
 
 
 def write(folder: Path, text: str) -> Path:
