@@ -15,8 +15,8 @@ MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "mars
 CALLS = {"eval", "exec", "compile", "torch.load", "torch.jit.load", "yaml.unsafe_load", "yaml.full_load",
          "yaml.load_all", "os.system", "os.popen"}  # fmt: skip
 EXCEPTIONS = {
-    # The one network of which only a torch file is published, read when the .onnx that ships is made anew: its hash is
-    # compared first, and weights_only allows tensors alone.
+    # The one network of which only a torch file is published, read when the .onnx that ships is made anew: its hash
+    # is compared first, and weights_only allows tensors alone.
     "export/cnn.py": ["torch.load(source_file(), map_location='cpu', weights_only=True)"],
 }
 PLAIN_YAML = "_PlainLoader"  # a SafeLoader that allows less, see toolkit/plain_yaml.py

@@ -209,7 +209,10 @@ def read_spec(folder: Path) -> StoreSpec | None:
                 return spec
             raise ValueError(f"impossible values {shown(content, 200)}")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise StoreError(f"{path} is damaged ({error}); restore it, or extract into a new folder") from error
+        raise StoreError(
+            f"{path} is damaged ({error}); the records are not: copy the {SPEC_FILE} that the same toolkit extract "
+            "command makes in a new folder, or extract anew"
+        ) from error
     raise StoreError(
         f"{path} is of format {shown(version)}, this toolkit reads {FORMAT_VERSION}; extract again"
     )
