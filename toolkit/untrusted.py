@@ -35,7 +35,10 @@ def read_bounded(path: Path, limit: int) -> bytes:
         raise OSError(errno.EINVAL, "it is no regular file")
     if state.st_size <= limit:
         with path.open("rb") as file:
-            content = file.read(limit + 1)
+            # not read(limit + 1): that many bytes would be reserved first, which a PC with little memory refuses
+            content = file.read(state.st_size + 1)
+            while len(content) <= limit and (more := file.read(MIB)):  # it has grown since
+                content += more
         if len(content) <= limit:
             return content
     raise OSError(errno.EFBIG, f"it is larger than {limit / MIB:g} MiB, the most that is read here")
