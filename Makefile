@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint wheel bench fuzz clean
+.PHONY: demo test lint wheel bench bench-baseline fuzz clean
 
 demo: $(VENV)/.ready-train ## set everything up and watch the whole pipeline work (about two minutes)
 	$(BIN)/toolkit demo --output_dir demo
@@ -16,8 +16,15 @@ lint: $(VENV)/.ready-dev ## style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(VENV)/.ready-dev ## micro-benchmarks of hot paths (pytest-benchmark)
-	$(BIN)/python -m pytest tests/benchmarks --benchmark-enable
+# One thread, and CPU time: what else runs on the machine then changes little.
+BENCHMARKS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest tests/benchmarks --benchmark-enable \
+	--benchmark-timer=time.process_time --benchmark-max-time=0.5
+
+bench: $(VENV)/.ready-dev ## micro-benchmarks of hot paths, compared with the saved baseline
+	$(BENCHMARKS) --baseline compare
+
+bench-baseline: $(VENV)/.ready-dev ## measure that baseline anew, on your own processor
+	$(BENCHMARKS) --baseline save
 
 INPUTS ?= 1000000
 SEED ?= 0

@@ -1,11 +1,12 @@
 """Micro-benchmarks of what runs once per clip or step: `make bench`, or `pytest tests/benchmarks --benchmark-enable`.
 
 Every one also checks its result, so that with benchmarking switched off they are plain tests. No time is asserted:
-compare two states of the code on the same quiet machine with `--benchmark-autosave` and `--benchmark-compare`.
+`make bench` compares ratios to fixed work with a baseline (conftest.py).
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from toolkit.clips import Clip
 from toolkit.recognizer import Recognizer
 from toolkit.store import FeatureStore, StoreSpec, StoreWriter
+from toolkit.store.packing import pack
 from toolkit.video import sample_frames, wanted_indices
 
 CLIPS, FRAMES = 32, 16
@@ -55,6 +57,20 @@ def test_append_a_record(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
 def test_load_a_batch_of_checked_records(benchmark: BenchmarkFixture, store: FeatureStore) -> None:
     batch = benchmark(store.load, store.ids[:16])
     assert np.array_equal(batch, poses(CLIPS)[:16])
+
+
+def test_load_a_batch_of_packed_records(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
+    with StoreWriter(tmp_path / "store", replace(SPEC, dtype="packed")) as writer:
+        for number, values in enumerate(poses(16)):
+            writer.append(Clip(f"{number:02d}", "yes", "train", "", tmp_path / "none.mp4"), values, {})
+    store = FeatureStore.open(tmp_path / "store")
+    batch = benchmark(store.load, store.ids)
+    assert np.allclose(batch[..., :2], poses(16)[..., :2], atol=1e-3)
+
+
+def test_pack_a_record(benchmark: BenchmarkFixture) -> None:
+    (values,) = poses(1)
+    assert benchmark(pack, values).nbytes == 2112
 
 
 def test_open_a_store(benchmark: BenchmarkFixture, store: FeatureStore) -> None:
