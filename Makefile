@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint wheel bench bench-baseline fuzz clean
+.PHONY: demo test lint wheel bench bench-baseline fuzz kill-cycles clean
 
 demo: $(VENV)/.ready-train ## set everything up and watch the whole pipeline work (about two minutes)
 	$(BIN)/toolkit demo --output_dir demo
@@ -30,6 +30,10 @@ INPUTS ?= 1000000
 SEED ?= 0
 fuzz: $(VENV)/.ready-dev ## changed indexes, stores, models and configs by the million (INPUTS=, SEED=)
 	$(BIN)/python tests/fuzz/run.py --inputs $(INPUTS) --seed $(SEED)
+
+CYCLES ?= 200
+kill-cycles: $(VENV)/.ready-dev ## kill an extraction of real clips again and again; nothing may be lost (CYCLES=)
+	$(BIN)/python tests/benchmarks/kill_cycles.py --cycles $(CYCLES)
 
 wheel: $(VENV)/.ready-dev ## build the wheel and try it, without torch, in an environment of its own
 	$(BIN)/pip install --quiet build

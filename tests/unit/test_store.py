@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from toolkit.clips import Clip
+from toolkit.clips import Clip, file_state
 from toolkit.errors import StoreError, StoreLockedError, StoreMismatchError
 from toolkit.store import FeatureStore, StoreSpec, StoreWriter
 
@@ -187,6 +187,17 @@ def test_cut_at_every_byte_of_the_last_three_clips_only_those_are_made_again(
         assert set(made) == set(names) - kept
         after = FeatureStore.open(whole)
         np.testing.assert_array_equal(after.load(names), np.stack([values(ord(name)) for name in names]))
+
+
+@pytest.mark.parametrize("seen", [(-1, -1), (7, 0)])  # it came back, it changed
+def test_a_video_that_changed_while_it_was_read_is_made_again(tmp_path: Path, seen: tuple[int, int]) -> None:
+    with StoreWriter(tmp_path / "store", SPEC) as store:
+        store.append(clip(tmp_path, "a"), values(1), {}, seen)
+        store.fail(clip(tmp_path, "b"), "b.mp4 does not exist", seen)
+        store.append(clip(tmp_path, "c"), values(3), {}, file_state(clip(tmp_path, "c").path))
+    with StoreWriter(tmp_path / "store", SPEC) as store:
+        held = [store.holds(clip(tmp_path, name)) for name in "abc"]
+    assert held == [False, False, True]
 
 
 @settings(max_examples=60, deadline=None)
