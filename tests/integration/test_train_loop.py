@@ -109,6 +109,29 @@ def test_a_stopped_run_continues_bit_for_bit(tmp_path, changes):
     assert figures[0] == figures[1] and [epoch for epoch, _ in figures[0]] == [1, 2, 3, 4, 5, 6]
 
 
+def test_a_stopped_run_that_drops_pieces_continues_bit_for_bit(tmp_path):
+    rng, store = np.random.default_rng(0), tmp_path / "store"
+    with StoreWriter(store, StoreSpec("pose", (33, 4), FRAMES, "body", {"backend": "drawn"})) as writer:
+        for take in range(4 * len(GLOSSES)):
+            clip = Clip(f"clip-{take}", GLOSSES[take % len(GLOSSES)], "train", "s", Path("clip.mp4"))
+            writer.append(clip, rng.random((FRAMES, 33, 4), np.float32), {})
+    changes = {"efficiency__use_pose": True, "efficiency__pose_dir": str(store), "training__epochs": 3}
+    whole = make_trainer(store, tmp_path / "whole", augmentation__drop_piece=0.3, **changes)
+    whole.run(nothing)
+
+    def stop(row):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        make_trainer(store, tmp_path / "parts", augmentation__drop_piece=0.3, **changes).run(stop)
+    parts = make_trainer(store, tmp_path / "parts", True, augmentation__drop_piece=0.3, **changes)
+    parts.run(nothing)
+    assert same(whole.model.state_dict(), parts.model.state_dict())
+    none_dropped = make_trainer(store, tmp_path / "none", augmentation__drop_piece=0.0, **changes)
+    none_dropped.run(nothing)
+    assert not same(whole.model.state_dict(), none_dropped.model.state_dict())
+
+
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_mixed_clips_teach_too_in_either_precision(tmp_path, precision):
     changes = {"training__mixup": 0.3, "training__precision": precision, "training__epochs": 15}

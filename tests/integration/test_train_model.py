@@ -187,3 +187,38 @@ def test_a_leading_hand_makes_a_clip_and_its_mirror_image_the_same(layout):
     for features in (FEATURES, UNLED):
         before, after = (describe(x, get_layout(layout), 16, features) for x in (clips, mirrored))
         assert torch.allclose(before, after, atol=1e-3) == (features == FEATURES)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_dropped_pieces_are_the_training_sets_mean_with_their_velocities(layout):
+    torch.manual_seed(0)
+    stem = SignClassifier(spec("pose", layout)).stem
+    stem.standardize.fit([stem.features(person(layout, seed=seed)) for seed in range(3)])
+    features = stem.features(person(layout, seed=5).repeat(2000, 1, 1, 1)[:, :4])
+    stem.standardize.mean += 100.0  # so that every dropped value is seen to change
+    dropped = stem.drop_pieces(features, 0.25)
+    changed = dropped != features  # (N, F, D)
+    assert (stem.standardize(dropped)[changed] == 0).all()
+    pieces = int(stem.source.max()) + 1
+    gone = torch.stack([changed[:, :, stem.source == piece].any((1, 2)) for piece in range(pieces)], 1)
+    assert gone.float().mean(0).sub(0.25).abs().max() < 0.05
+    for piece in range(pieces):
+        assert changed[gone[:, piece]][:, :, stem.source == piece].all()
+    still = sum(describe(person(layout), stem.layout, 16, (name,)).shape[-1] for name in PIECES)
+    assert torch.equal(stem.source[:still], stem.source[still : 2 * still])
+    assert torch.equal(stem.drop_pieces(features, 0.0), features)
+
+
+def test_each_hand_is_dropped_by_itself():
+    stem = SignClassifier(spec("pose", "body_hands")).stem
+    left, right = (slice(*bounds) for bounds in zip(*_halves(stem), strict=True))
+    assert stem.source[left].unique().numel() == stem.source[right].unique().numel() == 1
+    assert stem.source[left][0] != stem.source[right][0]
+
+
+def _halves(stem):
+    """Where the left and the right hand's bones are among the features: (starts, ends)."""
+    sizes = [describe(person("body_hands"), stem.layout, 16, (name,)).shape[-1] for name in PIECES]
+    place = list(PIECES).index("finger_bones")
+    start, half = sum(sizes[:place]), sizes[place] // 2
+    return (start, start + half), (start + half, start + 2 * half)

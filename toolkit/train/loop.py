@@ -30,6 +30,7 @@ from toolkit.train.model import ModelSpec, SignClassifier
 from toolkit.train.optimizer import Average, FlatAdamW, learning_rate
 from toolkit.train.out_of_memory import cured_memory_errors
 from toolkit.train.settings import Settings
+from toolkit.train.stems import PoseStem
 
 EVAL_BATCH = {"pose": 32, "features": 64, "video": 4}  # clips per forward pass outside training
 
@@ -151,7 +152,10 @@ class Trainer:
         labels = torch.from_numpy(self.train.labels)[indices]
         if self.augment is not None:
             clips = self.augment(clips)
-        features = self.model.stem.features(clips)  # never in low precision: distances are differences
+        stem, augmentation = self.model.stem, self.settings.augmentation
+        features = stem.features(clips)  # never in low precision: distances are differences
+        if isinstance(stem, PoseStem) and augmentation.enabled and augmentation.drop_piece:
+            features = stem.drop_pieces(features, augmentation.drop_piece)
         with torch.autocast("cpu", torch.bfloat16, enabled=training.precision == "bf16"):
             logits, loss = self._loss(features, labels)
         self.optimizer.step(loss, rate)

@@ -146,6 +146,7 @@ class AugmentationSettings(_Section):
     mirror, hide_hand: probability; rotation: radians; shear: sideways shift per height; hand_rotation: of each
     hand by itself, about its wrist; crop: fraction of the clip cut at either end; warp: log of the time
     curve's exponent;
+    drop_piece: probability, for each piece of the features and each hand's by itself, to be missing in a whole clip;
     noise: image fractions (pose); feature_noise: standard deviations (features);
     brightness: fraction (video).
     """
@@ -159,6 +160,7 @@ class AugmentationSettings(_Section):
     warp: Annotated[Number, Field(ge=0, le=1)] = 0.2
     noise: Annotated[Number, Field(ge=0, le=0.1)] = 0.002
     hide_hand: Fraction = 0.3
+    drop_piece: Annotated[Number, Field(ge=0, lt=1)] = 0.0
     feature_noise: Annotated[Number, Field(ge=0, le=2)] = 0.2
     brightness: Annotated[Number, Field(ge=0, lt=1)] = 0.2
 

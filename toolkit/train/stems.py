@@ -14,12 +14,14 @@ import torch
 from torch import Tensor, nn
 
 from toolkit.landmarks import get_layout
-from toolkit.train.landmark_features import FEATURES, describe
+from toolkit.train.landmark_features import FEATURES, PIECES, describe
 from toolkit.train.products import Linear
 from toolkit.train.timeline import resample
 
 LIMIT = 5.0  # standard deviations; rarer values say "broken", not "more"
 SMALLEST_SD = 0.02  # a feature that hardly varies in training must not explode on other signers
+OF_EITHER_HAND = ("hand_points", "finger_distances", "finger_bones", "body_distances")
+"""Pieces of landmark_features whose first half is the left hand's and second half the right hand's."""
 
 
 class Standardize(nn.Module):
@@ -77,8 +79,11 @@ class PoseStem(Stem):
     """Landmarks (N, T, K, 4), NaN where missing.
 
     normalization "shoulders": the named features of landmark_features, standardised. "none": the raw image
-    coordinates with 0 for missing, as in the guide.
+    coordinates with 0 for missing, as in the guide. source: (D,) for every feature the number of the piece that it
+    was read off, each hand's counted by itself, with its velocity; presence is the last one.
     """
+
+    source: Tensor
 
     def __init__(
         self,
@@ -95,6 +100,30 @@ class PoseStem(Stem):
         size = self.features(torch.zeros(1, 2, *item_shape)).shape[-1]
         self.standardize = nn.Identity() if self.raw else Standardize(size)
         self.project = _projection(size, embed_dim, plain=self.raw)
+        source = torch.zeros(size, dtype=torch.long) if self.raw else self._source(size, item_shape)
+        self.register_buffer("source", source, persistent=False)
+
+    def _source(self, size: int, item_shape: tuple[int, ...]) -> Tensor:
+        numbers: list[int] = []
+        for name in (name for name in PIECES if name in self.named):
+            length = describe(torch.zeros(1, 2, *item_shape), self.layout, 2, (name,)).shape[-1]
+            halves = 2 if name in OF_EITHER_HAND else 1
+            for _ in range(halves):
+                numbers += [numbers[-1] + 1 if numbers else 0] * (length // halves)
+        if "velocities" in self.named:
+            numbers += numbers
+        presence = [max(numbers) + 1] * (size - len(numbers))
+        return torch.tensor(numbers + presence)
+
+    def drop_pieces(self, features: Tensor, probability: float) -> Tensor:
+        """Features with whole pieces at the training set's mean, each of each clip with this probability.
+
+        A network that may rely on every piece relies on all of them at once; signs of other people agree in some.
+        """
+        if not isinstance(self.standardize, Standardize):
+            return features
+        kept = torch.rand(len(features), int(self.source.max()) + 1) >= probability
+        return torch.where(kept[:, self.source].unsqueeze(1), features, self.standardize.mean)
 
     def features(self, clips: Tensor) -> Tensor:
         """(N, T, K, 4) -> (N, num_frames, D), before standardisation."""
