@@ -56,7 +56,7 @@ def ratio_to_fixed_work(request: pytest.FixtureRequest, benchmark: BenchmarkFixt
 
     The least of all rounds counts on both sides: whatever else runs only ever makes a round slower.
     """
-    if request.config.getoption("--baseline") is None:
+    if request.config.getoption("--baseline", default=None) is None:
         yield
         return
     before = calibration_s()
@@ -78,7 +78,7 @@ def slower(
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Save, or fail the session where something got slower."""
-    found, wanted = session.config.stash.get(RATIOS, {}), session.config.getoption("--baseline")
+    found, wanted = session.config.stash.get(RATIOS, {}), session.config.getoption("--baseline", default=None)
     if wanted == "save" and found and not exitstatus:
         kept = json.loads(BASELINE.read_text(encoding="utf-8"))["ratios"] if BASELINE.exists() else {}
         ratios = {name: float(f"{ratio:.3g}") for name, ratio in sorted((kept | found).items())}
@@ -103,7 +103,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
             "not in the baseline" if before is None else f"baseline {before:8.3g}, x {ratio / before:.2f}"
         )
         terminalreporter.write_line(f"{ratio:10.3g}  {beside}  {'SLOWER  ' if name in worse else ''}{name}")
-    if worse and config.getoption("--baseline") == "compare":
+    if worse and config.getoption("--baseline", default=None) == "compare":
         terminalreporter.write_line(
             f"{len(worse)} got slower by more than {TOLERANCE:.0%}. On another processor, or after a change that is "
             "meant to cost time: make bench-baseline"
