@@ -24,6 +24,7 @@ from toolkit.metadata import ModelMetadata
 from toolkit.model_guard import check_model_file
 from toolkit.session import make_session
 from toolkit.stream import DEFAULT_THRESHOLD, Seen, SignEvent, SignStream, follow
+from toolkit.untrusted import printable
 
 INPUT, OUTPUT = "clips", "logits"
 _ORT_TYPES = {"float32": "tensor(float)", "uint8": "tensor(uint8)"}
@@ -175,7 +176,7 @@ class Recognizer:
         try:
             logits: NDArray[np.float32] = self._session.run([OUTPUT], {INPUT: np.ascontiguousarray(clips)})[0]
         except Exception as error:  # onnxruntime's own exceptions share no base class below Exception
-            raise ModelFileError(f"the model cannot be run: {error}. {_AGAIN}") from error
+            raise ModelFileError(f"the model cannot be run: {printable(error)}. {_AGAIN}") from error
         expected = (len(clips), len(self.metadata.glosses))
         if logits.shape != expected or logits.dtype != np.float32:
             raise ModelFileError(

@@ -14,6 +14,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from toolkit.errors import ConfigError, ModelFileError
+from toolkit.untrusted import printable
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 """device -> what onnxruntime calls it."""
@@ -37,7 +38,7 @@ def make_session(
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # what is wrong comes as an exception; the log would print it unfiltered
     options.enable_cpu_mem_arena = arena
     if arena:
         _share_arena()
@@ -57,7 +58,7 @@ def make_session(
         )
     except Exception as error:  # onnxruntime's own exceptions share no base class below Exception
         name = "the given bytes" if isinstance(model, bytes) else str(model)
-        raise ModelFileError(f"{name} cannot be opened as an ONNX model: {error}") from error
+        raise ModelFileError(f"{name} cannot be opened as an ONNX model: {printable(error)}") from error
     if session.get_providers()[0] != PROVIDERS[device]:
         # onnxruntime carries on with the CPU when it cannot load CUDA's libraries
         raise ConfigError(

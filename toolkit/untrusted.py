@@ -58,6 +58,11 @@ def is_label(value: object) -> bool:
     return isinstance(value, str) and 0 < len(value) <= LONGEST_LABEL and not _NOT_TEXT.search(value)
 
 
+def printable(error: BaseException) -> str:
+    """The text of another library's error, which may quote a file: without what would steer a terminal."""
+    return _NOT_TEXT.sub("?", str(error))[:2000]
+
+
 def shown(value: object, limit: int = 60) -> str:
     """A value as an error message shows it, in at most `limit` characters, whatever it is."""
     try:
