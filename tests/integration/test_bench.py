@@ -92,12 +92,25 @@ def test_training_rows_time_the_real_training(results: tuple[int, Results, Path]
         assert floor is not None and figures["peak_bytes"] > 2 * floor
 
 
-def test_another_backend_and_another_mode_are_compared_with_the_usual_one(
+def test_features_are_compared_with_the_video_that_they_spare(
     results: tuple[int, Results, Path],
 ) -> None:
-    video = results[1].find("train", "video")
-    assert video is not None and video.compared_with == "train features"
-    assert video.ratios["cpu_per_clip"].median > 1
+    features = results[1].find("train", "features")
+    assert features is not None and features.compared_with == "train video"
+    assert 0 < features.ratios["cpu_per_clip"].median < 1
+    assert 0 < features.ratios["memory"].median < 1
+    assert features.ratios["cpu_to_machine"].median > 0
+
+
+def test_the_machine_and_what_the_rows_reach_of_it_are_measured(results: tuple[int, Results, Path]) -> None:
+    own = next(row for row in results[1].rows if row.name == "machine")
+    gflops, bandwidth = own.median("gemm_gflops"), own.median("copy_gb_per_s")
+    assert gflops is not None and gflops > 0.1 and bandwidth is not None and bandwidth > 0.1
+    row = results[1].find("extract", "features")
+    assert row is not None and row.median("multiply_adds_per_clip") == 16 * 383_907_552
+    share = row.median("reached")
+    assert share is not None and 0 < share < 10
+    assert (row.median("grown_bytes") or 0) > 0 and (row.median("cold_cpu_s") or 0) > 0
 
 
 def test_page_and_picture_come_with_the_result_and_again_from_it(
@@ -106,7 +119,7 @@ def test_page_and_picture_come_with_the_result_and_again_from_it(
     _, _, folder = results
     assert main(["report", str(folder / "results.json"), "--output_dir", str(tmp_path / "again")]) == 0
     shown = capsys.readouterr().out
-    for name in ("results.md", "results.png"):
+    for name in ("results.html", "results.md", "results.png"):
         assert (tmp_path / "again" / name).read_bytes()[:4] == (folder / name).read_bytes()[:4]
     page = (tmp_path / "again" / "results.md").read_text(encoding="utf-8")
     assert page == (folder / "results.md").read_text(encoding="utf-8")
@@ -153,6 +166,8 @@ def test_a_run_goes_through_export_and_inference(recordings: Path, tmp_path: Pat
             made[product]["features"] = Path(answer["made"])
         else:
             assert answer["figures"]["clips_per_s"] > 0
+        if stage == "export":  # 16 frames through a transformer of 128 wide, and nothing like a CNN
+            assert 1e6 < answer["figures"]["multiply_adds_per_clip"] < 1e8
 
 
 def test_a_process_that_dies_is_a_reason_and_no_crash(recordings: Path, tmp_path: Path) -> None:
