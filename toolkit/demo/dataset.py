@@ -1,6 +1,6 @@
 """A small data set of a drawn signer, in the files of WLASL: json, class list, a folder of videos.
 
-Signers are split as in a real signer-independent experiment: the last one is for test, the one before for
+Signers are split as in a real signer-independent experiment: the last ones are for test, the one before for
 validation, the rest for training. The true places of the joints are written beside the videos, so that what
 a pose network finds can be checked.
 """
@@ -34,7 +34,7 @@ JSON_NAME, VIDEO_FOLDER, CLASS_LIST_NAME, JOINTS_NAME = (
     "joints.npz",
 )
 MIN_SIGNERS = 4
-"""One each for validation and test, two for training: a right-handed and a left-handed one."""
+"""One each for validation and test, two for training: a right-handed and a left-handed one. More for test, more."""
 BOX_MARGIN = 0.05
 """How far the signer's box reaches beyond the outermost joints, as a fraction of the image width."""
 CROWN_ABOVE_SHOULDERS = 1.45
@@ -72,17 +72,20 @@ def write_dataset(
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
     workers: int | None = None,
+    test_signers: int = 1,
 ) -> DatasetPaths:
     """Draw glosses * signers * takes videos, 480 x 360 at 25 frames per second, and describe them.
 
     progress: called with (clips done, clips in all) after every clip; workers: processes that draw (None: one
-    per core where that pays, at most 4; 1: draw in this process). The same arguments give the same files.
+    per core where that pays, at most 4; 1: draw in this process); test_signers: how many of the signers are kept
+    for test. The same arguments give the same files.
 
     Raises:
         ConfigError: a number is out of range.
     """
     _check("glosses", glosses, 2, len(SIGNS))
-    _check("signers", signers, MIN_SIGNERS, 100)
+    _check("test_signers", test_signers, 1, 97)
+    _check("signers", signers, MIN_SIGNERS - 1 + test_signers, 100)
     _check("takes", takes, 1, 100)
     paths = DatasetPaths(
         output_dir / JSON_NAME,
@@ -106,7 +109,7 @@ def write_dataset(
         {
             "gloss": gloss,
             "instances": [
-                _instance(number, job, signers, joints[job.video_id])
+                _instance(number, job, signers - test_signers, joints[job.video_id])
                 for number, job in enumerate(job for job in jobs if job.gloss == gloss)
             ],
         }
@@ -142,8 +145,9 @@ def _write_clip(job: _Job) -> NDArray[np.float32]:
     return take.joints
 
 
-def _instance(number: int, job: _Job, signers: int, joints: NDArray[np.float32]) -> dict[str, Any]:
-    """One entry of the json, with WLASL's keys in WLASL's order."""
+def _instance(number: int, job: _Job, first_test: int, joints: NDArray[np.float32]) -> dict[str, Any]:
+    """One entry of the json, with WLASL's keys in WLASL's order. first_test: the first signer kept for test."""
+    split = "test" if job.signer >= first_test else "val" if job.signer == first_test - 1 else "train"
     return {
         "bbox": _signer_box(joints),
         "fps": FPS,
@@ -152,7 +156,7 @@ def _instance(number: int, job: _Job, signers: int, joints: NDArray[np.float32])
         "instance_id": number,
         "signer_id": job.signer,
         "source": "synthetic",
-        "split": {signers - 1: "test", signers - 2: "val"}.get(job.signer, "train"),
+        "split": split,
         "url": "",
         "variation_id": 0,
         "video_id": job.video_id,
