@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 
 from bench.measure import Summary
+from bench.plan import MACHINE
 from bench.results import Results, RowResult
 from bench.written import Table, number, with_spread
 from toolkit.errors import ConfigError
@@ -77,8 +78,9 @@ def differences(before: Results, after: Results) -> list[str]:
 
 def compare(before: Results, after: Results, tolerance: float) -> list[Change]:
     """Every ratio that both results have, the largest rise first. Judged worse or better: one that moved by more
-    than `tolerance`, so far that no repetition of the one reaches into those of the other."""
-    changes = []
+    than `tolerance`, so far that no repetition of the one reaches into those of the other. Wall times may move as
+    much more as other programs stretched them, see `stretched`."""
+    changes, stretch = [], stretched(before) * stretched(after)
     ours = {row.name: row for row in after.rows}
     for row in before.rows:
         other = ours.get(row.name)
@@ -90,7 +92,8 @@ def compare(before: Results, after: Results, tolerance: float) -> list[Change]:
             if new is None or not (to_machine or row.compared_with == other.compared_with):
                 continue
             beside = "machine" if to_machine else row.compared_with
-            changes.append(Change(row.name, ratio, beside, old, new, _verdict(old, new, tolerance)))
+            allowed = (1 + tolerance) * (stretch if ratio.startswith("wall") else 1.0)
+            changes.append(Change(row.name, ratio, beside, old, new, _verdict(old, new, allowed)))
     return sorted(changes, key=lambda change: -change.factor)
 
 
@@ -122,9 +125,16 @@ def changed_table(changes: list[Change], tolerance: float) -> Table:
     return Table(f"Ratios that moved by more than {number(100 * tolerance)} %", columns, lines)
 
 
-def _verdict(old: Summary, new: Summary, tolerance: float) -> str:
+def stretched(results: Results) -> float:
+    """How many times its CPU time plain arithmetic took in the row "machine", 1 on a machine left alone."""
+    own = next((row for row in results.rows if row.stage == MACHINE and row.status == "ok"), None)
+    wall, cpu = (own.figures.get(f"calibration_{clock}_s") if own else None for clock in ("wall", "cpu"))
+    return max(1.0, wall.median / cpu.median) if wall and cpu and cpu.median else 1.0
+
+
+def _verdict(old: Summary, new: Summary, allowed: float) -> str:
     factor = new.median / old.median
-    if 1 / (1 + tolerance) <= factor <= 1 + tolerance:
+    if 1 / allowed <= factor <= allowed:
         return ALIKE
     if new.low <= old.high and old.low <= new.high:
         return UNCLEAR
