@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import NamedTuple
@@ -26,12 +27,14 @@ from toolkit.extract import make_extractor
 from toolkit.extract.memory_limit import limit_memory
 from toolkit.extract.protocol import Extraction, ExtractorSpec, Fingerprint
 from toolkit.process_memory import forget_start, return_large_blocks
+from toolkit.session import give_back_memory
 from toolkit.video import with_frames
 
 ONE_THREAD_EACH = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
 """Workers run side by side: a second BLAS thread in each spins against the others and gains nothing."""
 
 START_TIMEOUT_S = 600.0  # building an extractor may fetch network weights first
+TIDY_EVERY = 20  # clips: holes between blocks in use go back to the system before they add up
 LATE_S = 10.0  # after its time a worker ends itself, in case that there is no parent left to do it
 
 
@@ -228,7 +231,7 @@ def _work(pipe: Connection, spec: ExtractorSpec, num_frames: int, clip_timeout_s
         limit_memory()
     forget_start()
     pipe.send(Described(extractor.item_shape, extractor.layout, extractor.fingerprint))
-    while True:
+    for done in count(1):
         try:
             clip: Clip = pipe.recv()
         except (EOFError, OSError):
@@ -254,4 +257,6 @@ def _work(pipe: Connection, spec: ExtractorSpec, num_frames: int, clip_timeout_s
             answer = f"{clip.path}: {type(error).__name__}: {error}"
         faulthandler.cancel_dump_traceback_later()
         pipe.send(answer)
+        if done % TIDY_EVERY == 0:
+            give_back_memory()
     extractor.close()
