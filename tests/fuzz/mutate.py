@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from copy import deepcopy
 from typing import Any
 
 PIECES = (
@@ -71,11 +72,11 @@ def change_values(chance: random.Random, document: Any) -> Any:
 
 def _value(chance: random.Random) -> Any:
     if chance.random() < 0.03:
-        nested: Any = chance.choice(VALUES)
+        nested: Any = deepcopy(chance.choice(VALUES))
         for _ in range(chance.choice((3, 30, 200))):
             nested = [nested] if chance.random() < 0.5 else {"a": nested}
         return nested
-    return chance.choice(VALUES)
+    return deepcopy(chance.choice(VALUES))
 
 
 def _places(document: Any) -> list[tuple[Any, Any]]:
