@@ -51,7 +51,7 @@ ROOMS: dict[str, tuple[int, set[str]]] = {
     "bench": (4, {"numpy", "psutil", "matplotlib", "rich", "pydantic", "yaml"}),
     "bench.naive_training": (4, {"numpy", "torch"}),
     "bench.limits": (4, {"numpy", "onnx"}),
-    "bench.multiply_adds": (4, {"onnx"}),
+    "bench.multiply_adds": (4, {"numpy", "onnx"}),
     "toolkit.cli": (5, {"numpy", "rich", "matplotlib", "torch", "cv2"}),
     "toolkit.__main__": (5, set()),
     "bench.demo_clips": (5, set()),
