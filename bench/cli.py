@@ -95,9 +95,17 @@ def add_run_flags(parser: Parser) -> None:
 
     add_dataset_flags(parser)
     parser.flag("store", type=Path, metavar="DIR", help="a finished store to train on, instead of videos")
-    parser.flag("modes", default=",".join(MODES), metavar="A,B", help=f"default: {','.join(MODES)}")
+    parser.flag(
+        "modes", default=",".join(MODES), metavar="A,B", help=f"what is measured (default: {','.join(MODES)})"
+    )
     parser.flag("quick", action="store_true", help="about a minute: few clips, no export and inference rows")
-    parser.flag("output_dir", type=Path, default=Path("results"), metavar="DIR", help="default: results")
+    parser.flag(
+        "output_dir",
+        type=Path,
+        default=Path("results"),
+        metavar="DIR",
+        help="for the files (default: results)",
+    )
     parser.flag("num_frames", type=int, default=16, metavar="N", help="frames per clip (default: 16)")
     parser.flag("batch_size", type=int, default=4, metavar="N", help="clips per training step (default: 4)")
     parser.flag("clips", type=int, metavar="N", help="how many clips, spread over the data set (default: 48)")
@@ -166,8 +174,10 @@ def _sizes_of_store(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def add_report_flags(parser: Parser) -> None:
-    parser.add_argument("results", type=Path, metavar="RESULTS.json")
-    parser.flag("output_dir", type=Path, metavar="DIR", help="default: beside the results.json")
+    parser.add_argument("results", type=Path, metavar="RESULTS.json", help="a results.json of bench run")
+    parser.flag(
+        "output_dir", type=Path, metavar="DIR", help="for the files (default: beside the results.json)"
+    )
 
 
 def redraw(args: argparse.Namespace) -> int:
@@ -185,8 +195,8 @@ def redraw(args: argparse.Namespace) -> int:
 
 
 def add_compare_flags(parser: Parser) -> None:
-    parser.add_argument("before", type=Path, metavar="A.json")
-    parser.add_argument("after", type=Path, metavar="B.json")
+    parser.add_argument("before", type=Path, metavar="A.json", help="the results.json to compare with")
+    parser.add_argument("after", type=Path, metavar="B.json", help="the newer results.json")
     parser.flag("tolerance", default="20%", metavar="SHARE", help="how much a ratio may rise (default: 20%%)")
     parser.flag(
         "force", action="store_true", help="compare results of different machines or clips all the same"

@@ -37,7 +37,13 @@ def add_scale_flags(parser: Parser) -> None:
     add_dataset_flags(parser)
     parser.flag("mode", choices=list(MODES), default="pose", help="what is extracted (default: pose)")
     parser.flag("quick", action="store_true", help="a minute: fewer points, one repetition each")
-    parser.flag("output_dir", type=Path, default=Path("results"), metavar="DIR", help="default: results")
+    parser.flag(
+        "output_dir",
+        type=Path,
+        default=Path("results"),
+        metavar="DIR",
+        help="for the files (default: results)",
+    )
     parser.flag("repeats", type=int, metavar="N", help="fresh processes per point (default: 2)")
     parser.json_flag()
 

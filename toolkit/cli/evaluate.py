@@ -44,7 +44,9 @@ ONNX_BATCH = 16
 
 def add_flags(parser: Parser) -> None:
     parser.add_argument("model", type=Path, metavar="RUN_OR_MODEL", help="a run folder or an .onnx file")
-    parser.flag("split", default="test", help="which clips (default: test)")
+    parser.flag(
+        "split", default="test", metavar="NAME", help="which clips: train, val or test (default: test)"
+    )
     parser.flag(
         "checkpoint", choices=["best", "last"], default="best", help="of a run folder (default: best)"
     )

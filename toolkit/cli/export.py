@@ -48,8 +48,10 @@ def add_flags(parser: Parser) -> None:
         metavar="RUN",
         help="a run directory of toolkit train; for --bundle also a model file",
     )
-    parser.flag("output", type=Path, help="the file to write (default: RUN/model.onnx)")
-    parser.flag("store", type=Path, help="the run's feature store, if it was moved since training")
+    parser.flag("output", type=Path, metavar="FILE", help="the file to write (default: RUN/model.onnx)")
+    parser.flag(
+        "store", type=Path, metavar="STORE", help="the run's feature store, if it was moved since training"
+    )
     parser.flag("precision", choices=["fp32", "int8"], default="fp32", help="of the weights (default: fp32)")
     parser.flag(
         "bundle", type=Path, metavar="DIR|FILE.zip", help="also pack all that another PC needs to run it"

@@ -39,12 +39,16 @@ def add_flags(parser: Parser) -> None:
     parser.flag("source", default="0", metavar="0|FILE", help="a camera's number or a video (default: 0)")
     parser.flag("headless", action="store_true", help="no window: print a line per sign")
     parser.flag("every_frame", action="store_true", help="of a file, leave no frame out and do not wait")
-    parser.flag("threshold", type=float, help="score that an answer needs, 0 to 1 (default: the model's own)")
-    parser.flag("max_seconds", type=float, metavar="S", help="stop after so much of the input")
-    parser.flag("threads", type=int, default=1, help="threads for the networks (default: 1)")
+    parser.flag("threshold", type=float, metavar="SCORE",
+                help="score that an answer needs, 0 to 1 (default: the model's own)")  # fmt: skip
+    parser.flag("max_seconds", type=float, metavar="S", help="stop after so many seconds of the input")
+    parser.flag("threads", type=int, default=1, metavar="N", help="threads for the networks (default: 1)")
     parser.flag("weights_dir", type=Path, metavar="DIR", help="take the networks from this folder")
     parser.flag(
-        "model_asset", type=Path, help="the network file of the extractor, if it was trained with one"
+        "model_asset",
+        type=Path,
+        metavar="FILE",
+        help="the network file of the extractor, if it was trained with one",
     )
     parser.flag(
         "override",

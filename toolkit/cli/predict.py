@@ -41,15 +41,20 @@ def add_flags(parser: Parser) -> None:
     parser.add_argument(
         "sources", type=Path, nargs="+", metavar="SOURCE", help="a video, a folder of videos, or an .npy file"
     )
-    parser.flag("top", type=int, default=5, help="how many glosses to give for each source (default: 5)")
-    parser.flag("threads", type=int, default=1, help="threads for the networks (default: 1)")
-    parser.flag("frame_start", type=int, default=1, help="first frame of the videos to look at (default: 1)")
-    parser.flag("frame_end", type=int, default=-1, help="last frame to look at (default: -1, the end)")
+    parser.flag("top", type=int, default=5, metavar="N", help="glosses to give for each source (default: 5)")
+    parser.flag("threads", type=int, default=1, metavar="N", help="threads for the networks (default: 1)")
+    parser.flag("frame_start", type=int, default=1, metavar="N", help="first frame to look at (default: 1)")
+    parser.flag("frame_end", type=int, default=-1, metavar="N", help="last frame (default: -1, the end)")
     parser.flag(
-        "backend", help="another extractor backend than the model was trained with (needs --override)"
+        "backend",
+        metavar="NAME",
+        help="another extractor backend than the model was trained with (needs --override)",
     )
     parser.flag(
-        "model_asset", type=Path, help="the network file of the extractor, if it was trained with one"
+        "model_asset",
+        type=Path,
+        metavar="FILE",
+        help="the network file of the extractor, if it was trained with one",
     )
     parser.flag(
         "override",

@@ -28,8 +28,8 @@ def add_flags(parser: Parser) -> None:
         "output", type=Path, metavar="FILE", help=".jpg or .png: a strip; .mp4: a video (default: a .jpg)"
     )
     parser.flag("num_frames", type=int, default=16, metavar="N", help="frames in the strip (default: 16)")
-    parser.flag("frame_start", type=int, default=1, help="first frame to look at (default: 1)")
-    parser.flag("frame_end", type=int, default=-1, help="last frame to look at (default: -1, the end)")
+    parser.flag("frame_start", type=int, default=1, metavar="N", help="first frame to look at (default: 1)")
+    parser.flag("frame_end", type=int, default=-1, metavar="N", help="last frame (default: -1, the end)")
     add_extractor_flags(parser)
     parser.json_flag()
 

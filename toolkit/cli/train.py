@@ -12,6 +12,8 @@ examples:
   toolkit train --set training.learning_rate=5e-4 --set augmentation.enabled=false
   toolkit train --resume --output_dir runs/pose            continue after Ctrl-C, with the run's own settings
 
+Defaults below hold where no --config says otherwise.
+
 --json prints as the last line {"run", "mode", "epochs", "best_epoch", "val_top1", "val_top5", "n_val",
 "parameters", "skipped", "seconds", "peak_rss_mib"}; top1 and top5 are fractions, null without validation clips.
 """
@@ -58,17 +60,24 @@ MAY_CHANGE = ("training.epochs", "training.num_threads", "data.decode_workers", 
 
 def add_flags(parser: Parser) -> None:
     parser.flag("config", type=Path, metavar="FILE", help="YAML settings, e.g. configs/small_config.yaml")
-    parser.flag("epochs", type=int, metavar="N")
-    parser.flag("batch_size", type=int, metavar="N")
+    parser.flag("epochs", type=int, metavar="N", help="passes over the training clips (default: 50)")
+    parser.flag("batch_size", type=int, metavar="N", help="clips per training step (default: 32)")
     parser.flag("num_frames", type=int, metavar="N", help="frames per clip (default: all that the store has)")
-    parser.flag("learning_rate", type=float, metavar="RATE")
-    parser.flag("seed", type=int, metavar="N")
-    parser.flag("num_threads", type=int, metavar="N", help="CPU threads for the network")
+    parser.flag("learning_rate", type=float, metavar="RATE",
+                help="the highest, for batches of 32; others scale it (default: 0.002)")  # fmt: skip
     parser.flag(
-        "input_type", choices=["pose", "features", "video"], help="sets the config's three mode keys at once"
+        "seed", type=int, metavar="N", help="of everything random: the same gives the same (default: 0)"
     )
-    parser.flag("pose_dir", metavar="STORE", help="where `toolkit extract --mode pose` wrote")
-    parser.flag("feature_dir", metavar="STORE", help="where `toolkit extract --mode features` wrote")
+    parser.flag("num_threads", type=int, metavar="N", help="CPU threads for the network (default: 1)")
+    parser.flag(
+        "input_type",
+        choices=["pose", "features", "video"],
+        help="sets the config's three mode keys at once (default: pose)",
+    )
+    parser.flag("pose_dir", metavar="STORE",
+                help="where `toolkit extract --mode pose` wrote (default: dataset/poses)")  # fmt: skip
+    parser.flag("feature_dir", metavar="STORE",
+                help="where `toolkit extract --mode features` wrote (default: dataset/features)")  # fmt: skip
     parser.flag(
         "json_path", metavar="FILE", help="WLASL index: needed for videos, else to count skipped clips"
     )
@@ -81,7 +90,8 @@ def add_flags(parser: Parser) -> None:
     parser.flag(
         "split_by", choices=["index", "signer"], help="signer: validate on signers that training does not see"
     )
-    parser.flag("set", action="append", default=[], metavar="KEY.SUB=VALUE", help="change any setting")
+    parser.flag("set", action="append", default=[], metavar="KEY.SUB=VALUE",
+                help="change any setting, as often as you like; toolkit config --print lists them")  # fmt: skip
     parser.flag("output_dir", type=Path, metavar="DIR", help="the run's folder (default: a new one in runs/)")
     parser.flag("resume", action="store_true", help="continue the run in --output_dir")
     parser.log_flag()
