@@ -22,15 +22,20 @@ import psutil
 from toolkit.clips import Clip, ClipIndex
 from toolkit.extract import ExtractorSpec
 from toolkit.extract.run import Plan, extract
+from toolkit.extract.workers import TIDY_EVERY
 
 DIFFERENT, LIMIT = 25, 1024.0
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def slope(values: list[int]) -> float:
-    """Bytes per clip over the last four fifths."""
-    settled = np.asarray(values[len(values) // 5 :], float)
-    return float(np.polyfit(np.arange(len(settled)), settled, 1)[0])
+    """Bytes per clip over the last four fifths, of the least held within every TIDY_EVERY clips.
+
+    Workers give back what is free that often; what they hold in between depends on the clips, not on their number.
+    """
+    settled = values[len(values) // 5 :]
+    least = [min(settled[place : place + TIDY_EVERY]) for place in range(0, len(settled), TIDY_EVERY)]
+    return float(np.polyfit(np.arange(len(least)), least, 1)[0]) / TIDY_EVERY
 
 
 def main() -> int:
