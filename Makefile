@@ -43,6 +43,7 @@ wheel: $(VENV)/.ready-dev ## build the wheel and try it, without torch, in an en
 	cd $(VENV)-wheel && bin/python $(CURDIR)/tests/wheel_check.py
 
 $(VENV)/.ready-%: pyproject.toml
+	@$(PYTHON) -c "import sys; (3, 11) <= sys.version_info[:2] <= (3, 13) or sys.exit('Python 3.11 to 3.13 is needed, this is ' + sys.version.split()[0] + '. Name another one: make PYTHON=python3.12')"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --quiet --editable ".[$*]"
 	touch $@

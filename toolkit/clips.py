@@ -215,7 +215,8 @@ def split_found(clips: Iterable[Clip], notes: list[str], what: str) -> ClipIndex
         raise IndexFileError(f"{what}: no clip matches the class list, split and subset asked for")
     if not here:
         raise IndexFileError(
-            f"{what}: none of the {len(missing)} videos asked for is there; check the video folder"
+            f"{what}: none of the {len(missing)} videos asked for is there; the first would be "
+            f"{shown(missing[0].id)} with an ending such as .mp4: check the folder and the files' names"
         )
     return ClipIndex(tuple(here), tuple(missing), tuple(notes))
 
@@ -233,7 +234,10 @@ def _load_json(path: Path) -> Any:
     except FileNotFoundError as error:
         raise IndexFileError(f"{path} does not exist; check the path") from error
     except (OSError, ValueError) as error:
-        raise IndexFileError(f"{path} cannot be read as json: {error}") from error
+        raise IndexFileError(
+            f"{path} cannot be read as json: {error}; give WLASL_v0.3.json or a file like it (docs/formats.md), or "
+            "your own recordings with --index"
+        ) from error
 
 
 def _text(entry: Any, key: str, source: Path) -> str:

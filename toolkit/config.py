@@ -80,7 +80,10 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         raw = load_yaml(read_bounded(path, LARGEST_CONFIG).decode("utf-8"))
     except OSError as error:
-        raise ConfigError(f"the config {path} cannot be read: {error.strerror or error}") from error
+        raise ConfigError(
+            f"the config {path} cannot be read: {error.strerror or error}; check the path (those of the README lie "
+            "in the folder configs/ of the source)"
+        ) from error
     except ValueError as error:
         raise ConfigError(f"the config {path} is not valid YAML: {error}") from error
     if raw is None:

@@ -9,7 +9,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from toolkit.clips import SPLITS, Clip, ClipIndex, is_frame_range, is_there, split_found, suffix_rank
+from toolkit.clips import (
+    SPLITS,
+    VIDEO_SUFFIXES,
+    Clip,
+    ClipIndex,
+    is_frame_range,
+    is_there,
+    split_found,
+    suffix_rank,
+)
 from toolkit.errors import IndexFileError
 from toolkit.untrusted import LARGEST_INDEX, MOST_CLIPS, is_label, read_bounded, shown
 
@@ -122,8 +131,11 @@ def _folder_clips(root: Path, notes: list[str]) -> list[Clip]:
             f"{len(videos) - len(clips)} videos are left out: their names hold control characters or are no UTF-8"
         )
     if not clips:
+        loose = next((path for path in sorted(root.iterdir()) if suffix_rank(path) is not None), None)
+        where = f"only beside its folders, such as {shown(loose.name)}" if loose else "at all"
         raise IndexFileError(
-            f"{root} holds no videos; expected {root}/GLOSS/clip.mp4 with one folder per gloss"
+            f"{root} holds no videos in folders ({where}); expected {root}/GLOSS/clip.mp4 with one folder per gloss, "
+            f"and files that end in one of: {', '.join(VIDEO_SUFFIXES)}"
         )
     return clips
 

@@ -32,6 +32,9 @@ VERBS = (
 )
 
 
+OLDEST_PYTHON = (3, 11)
+
+
 class Terminated(KeyboardInterrupt):
     """Somebody asks the process to end, as systems do when they shut down."""
 
@@ -39,6 +42,9 @@ class Terminated(KeyboardInterrupt):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line (default: this process's own) and return its exit status."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    if refusal := too_old(sys.version_info[:2]):
+        print(f"toolkit: {refusal}", file=sys.stderr)
+        return 2
     if not words or words[0] in ("-h", "--help", "help"):
         print(_overview())
         return 0
@@ -60,6 +66,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"unknown argument {unknown[0]}.{nearest(unknown[0].split('=')[0], parser.known_flags())}"
         )
     return run_guarded(lambda: int(verb.run(args)), f"toolkit {words[0]}")
+
+
+def too_old(version: tuple[int, int]) -> str:
+    """Why this Python cannot run the package, which pip would have refused to install for it; "" if it can."""
+    if version >= OLDEST_PYTHON:
+        return ""
+    wanted, found = (".".join(map(str, numbers)) for numbers in (OLDEST_PYTHON, version))
+    return (
+        f"this is Python {found}, but {wanted} or newer is needed: install it from https://python.org (Debian, "
+        f"Ubuntu: apt install python{wanted} python{wanted}-venv), then python{wanted} -m venv .venv"
+    )
 
 
 def run_guarded(action: Callable[[], int], name: str) -> int:

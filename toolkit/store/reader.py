@@ -43,7 +43,9 @@ class FeatureStore:
         folder = Path(path)
         spec = read_spec(folder)
         if spec is None:
-            raise StoreError(f"{folder} is no feature store (no {SPEC_FILE}); make one with: toolkit extract")
+            raise StoreError(
+                f"{folder} is no feature store (no {SPEC_FILE}); make one with: toolkit extract, or name another one"
+            )
         index = read_index(folder, spec)
         if index.damaged:
             raise StoreError(
