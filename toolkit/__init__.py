@@ -11,6 +11,7 @@ a recogniser never pays for what only training needs.
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from toolkit.metadata import ModelMetadata
     from toolkit.recognizer import Prediction, Recognizer
     from toolkit.store import FeatureStore
+
+# onnxruntime 1.32 sends usage metrics to Microsoft unless it finds this when it is imported; switching them off
+# afterwards is too late (docs/privacy.md). Whoever wants to send them sets it to 0.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __all__ = ["FeatureStore", "ModelMetadata", "Prediction", "Recognizer", "ToolkitError"]
 
