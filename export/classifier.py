@@ -34,7 +34,7 @@ from toolkit.train.checkpoint import RunInfo, load_run
 from toolkit.train.model import SignClassifier
 
 PRECISIONS = ("fp32", "int8")
-OPSET, IR_VERSION = 18, 10  # what onnxruntime 1.20, the oldest one we allow, reads
+OPSET, IR_VERSION = 20, 10  # GELU is one operator; onnxruntime 1.20, the oldest one we allow, reads both
 _FOLDERS = re.compile(r"""(?<![\w.~/\\])(?:~|[A-Za-z]:)?[/\\](?:[^\s/\\"']+[/\\])+""")
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from toolkit.landmarks import Layout
 from toolkit.train.mirror import lead_with_the_right
-from toolkit.train.placement import LIMIT, SMALLEST, Hand, Signer, place_signer
+from toolkit.train.placement import LIMIT, SMALLEST, Hand, Signer, pick, place_signer
 from toolkit.train.rest import FACE_POINTS
 
 ARM_POINTS = ("left_elbow", "right_elbow", "left_wrist", "right_wrist")
@@ -29,7 +29,7 @@ ANCHORS = ("nose", "left_ear", "right_ear", "mouth_left", "mouth_right", "left_s
 def positions(signer: Signer) -> Tensor:
     """x and y of the upper body and both wrists."""
     slots = [*signer.layout.slots(*BODY_POINTS), *(hand.wrist for hand in signer.hands)]
-    return signer.points[slots, :2].flatten(0, 1)
+    return pick(signer.points, slots)[:, :2].flatten(0, 1)
 
 
 def depths(signer: Signer) -> Tensor:
@@ -45,34 +45,31 @@ def arm_directions(signer: Signer) -> Tensor:
 
 def hand_points(signer: Signer) -> Tensor:
     """x and y of the hand's points seen from its wrist, in palm sizes."""
-
-    def of(hand: Hand) -> Tensor:
-        local = signer.points[list(hand.points), :2] - signer.points[hand.wrist, :2]
-        return local.flatten(0, 1) / _palm(signer, hand)
-
-    return _per_hand(signer, of)
+    points, wrists = _of_both(signer, lambda hand: hand.points), _of_both(signer, lambda hand: (hand.wrist,))
+    local = points[:, :, :2] - wrists[:, :, :2]
+    return _per_hand(signer, local.flatten(1, 2) / _palms(signer))
 
 
 def finger_distances(signer: Signer) -> Tensor:
     """Between the tips of the fingers, and from each to the wrist, in palm sizes."""
 
-    def of(hand: Hand) -> Tensor:
-        first, second = zip(*combinations([hand.wrist, *hand.tips], 2), strict=True)
-        return _length(signer.points[list(first)] - signer.points[list(second)]) / _palm(signer, hand)
+    def ends(side: int) -> Tensor:
+        return _of_both(
+            signer, lambda hand: [pair[side] for pair in combinations([hand.wrist, *hand.tips], 2)]
+        )
 
-    return _per_hand(signer, of)
+    return _per_hand(signer, _length(ends(0) - ends(1)) / _palms(signer))
 
 
 def finger_bones(signer: Signer) -> Tensor:
     """Unit vectors (x, y, z) of the hand's bones, and the cosines of the angles between those that meet."""
 
-    def of(hand: Hand) -> Tensor:
-        start, end = ([bone[side] for bone in hand.bones] for side in (0, 1))
-        bones = _unit(signer.points[end] - signer.points[start])
-        first, second = ([joint[side] for joint in hand.joints] for side in (0, 1))
-        return torch.cat([bones.flatten(0, 1), (bones[first] * bones[second]).sum(1)])
+    def ends(side: int) -> Tensor:
+        return _of_both(signer, lambda hand: [bone[side] for bone in hand.bones])
 
-    return _per_hand(signer, of)
+    bones = _unit(ends(1) - ends(0))  # (2, bones, 3, N, F)
+    first, second = (pick(bones, [joint[side] for joint in signer.hands[0].joints], 1) for side in (0, 1))
+    return _per_hand(signer, torch.cat([bones.flatten(1, 2), (first * second).sum(2)], 1))
 
 
 def body_distances(signer: Signer) -> Tensor:
@@ -81,12 +78,13 @@ def body_distances(signer: Signer) -> Tensor:
         product((slot for hand in signer.hands for slot in hand.touching), signer.layout.slots(*ANCHORS))
     )
     first, second = ([pair[side] for pair in pairs] for side in (0, 1))
-    return _length(signer.points[first, :2] - signer.points[second, :2])
+    flat = signer.points[:, :2]
+    return _length(pick(flat, first) - pick(flat, second))
 
 
 def hands_apart(signer: Signer) -> Tensor:
     """From wrist and fingertips of one hand to the same points of the other, in the plane of the image."""
-    left, right = (signer.points[list(hand.touching), :2] for hand in signer.hands)
+    left, right = (pick(signer.points, hand.touching)[:, :2] for hand in signer.hands)
     return _length(left - right)
 
 
@@ -120,7 +118,7 @@ def describe(clips: Tensor, layout: Layout, num_frames: int, features: Sequence[
     if "velocities" in features:
         parts.append(velocities(still))
     if "presence" in features:
-        parts += [signer.found, signer.scores[layout.slots(*ARM_POINTS)]]
+        parts += [signer.found, pick(signer.scores, layout.slots(*ARM_POINTS))]
     return torch.cat(parts).permute(1, 2, 0)
 
 
@@ -133,23 +131,36 @@ def velocities(values: Tensor) -> Tensor:
     return (later - earlier) / 2
 
 
-def _per_hand(signer: Signer, of: Callable[[Hand], Tensor]) -> Tensor:
-    """The left hand's figures, then the right hand's; zero where the hand was not seen."""
-    parts = [of(hand).clamp(-LIMIT, LIMIT) * signer.found[hand.part] for hand in signer.hands]
-    return torch.cat(parts)
+def _of_both(signer: Signer, slots: Callable[[Hand], Sequence[int]]) -> Tensor:
+    """(2, k, 3, N, F): the same points of the left and of the right hand."""
+    left, right = (slots(hand) for hand in signer.hands)
+    picked = pick(signer.points, [*left, *right])
+    return picked.reshape(2, len(left), *picked.shape[1:])
 
 
-def _palm(signer: Signer, hand: Hand) -> Tensor:
-    """(N, 1) from the wrist to the roots of the fingers, on average over the frames that show the hand."""
-    sizes = _length(signer.points[list(hand.palm)] - signer.points[hand.wrist]).mean(0)
-    seen = signer.found[hand.part]
-    return ((sizes * seen).sum(1) / seen.sum(1).clamp(min=SMALLEST)).clamp(min=SMALLEST)[:, None]
+def _per_hand(signer: Signer, figures: Tensor) -> Tensor:
+    """(2, d, N, F) -> (2 d, N, F): the left hand's, then the right hand's; zero where the hand was not seen."""
+    return (figures.clamp(-LIMIT, LIMIT) * _seen(signer)[:, None]).flatten(0, 1)
+
+
+def _seen(signer: Signer) -> Tensor:
+    """(2, N, F) 0..1, whether the hands were seen."""
+    return pick(signer.found, [hand.part for hand in signer.hands])
+
+
+def _palms(signer: Signer) -> Tensor:
+    """(2, 1, N, 1) from the wrist to the roots of the fingers, on average over the frames that show the hand."""
+    roots, wrists = _of_both(signer, lambda hand: hand.palm), _of_both(signer, lambda hand: (hand.wrist,))
+    sizes, seen = _length(roots - wrists).mean(1), _seen(signer)
+    palms = ((sizes * seen).sum(2) / seen.sum(2).clamp(min=SMALLEST)).clamp(min=SMALLEST)
+    return palms[:, None, :, None]
 
 
 def _unit(vectors: Tensor) -> Tensor:
-    return vectors / _length(vectors).clamp(min=SMALLEST).unsqueeze(1)
+    """(..., 2 or 3, N, F), of length 1 along the third axis from the end."""
+    return vectors / _length(vectors).clamp(min=SMALLEST).unsqueeze(-3)
 
 
 def _length(vectors: Tensor) -> Tensor:
-    """(k, 2 or 3, N, F) -> (k, N, F)."""
-    return (vectors.square().sum(1) + 1e-12).sqrt()
+    """(..., 2 or 3, N, F) -> (..., N, F)."""
+    return (vectors.square().sum(-3) + 1e-12).sqrt()

@@ -6,6 +6,7 @@ then read off the points is written in toolkit/train/landmark_features.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -59,7 +60,12 @@ class Signer:
 
     def place(self, *names: str) -> Tensor:
         """(len(names), 3, N, F) of the named points."""
-        return self.points[self.layout.slots(*names)]
+        return pick(self.points, self.layout.slots(*names))
+
+
+def pick(values: Tensor, places: Sequence[int], axis: int = 0) -> Tensor:
+    """values[places] along an axis, as one node of an exported graph instead of four."""
+    return values.index_select(axis, torch.tensor(places, device=values.device))
 
 
 def place_signer(
@@ -90,16 +96,16 @@ def fill_and_resample(clips: Tensor, layout: Layout, at: Tensor) -> tuple[Tensor
     clips: (N, T, K, 4), NaN where nothing was found; at: (F,) or (N, F) in frames. Returns points (N, F, K, 4),
     zero for a part that was never found, and found (N, F, P) in 0..1 in the order of layout.parts.
     """
+    parts = [clips[:, :, slots.start : slots.stop].flatten(2) for slots in layout.parts.values()]
+    sums = torch.stack([part.sum(-1) for part in parts], 1)  # (N, P, T)
+    usable = ~torch.isnan(sums)  # a sum is NaN as soon as one of its terms is
+    weights = interpolation(usable, at if at.dim() == 1 else at[:, None]).unbind(1)  # (N, F, T) each
+    filled = [weight @ torch.nan_to_num(part) for weight, part in zip(weights, parts, strict=True)]
     everywhere = torch.ones(clips.shape[1], dtype=torch.bool, device=clips.device)
     plain = interpolation(everywhere, at)  # (F, T) or (N, F, T): gaps keep their weight here
-    points, found = [], []
-    for slots in layout.parts.values():
-        part = clips[:, :, slots.start : slots.stop].flatten(2)
-        usable = ~torch.isnan(part.sum(-1))  # (N, T): a sum is NaN as soon as one of its terms is
-        filled = interpolation(usable, at) @ torch.nan_to_num(part)
-        points.append(filled.reshape(*filled.shape[:2], len(slots), -1))
-        found.append(plain @ usable.float().unsqueeze(-1))
-    return torch.cat(points, 2), torch.cat(found, -1)
+    found = plain @ usable.float().transpose(1, 2)
+    points = torch.cat(filled, 2)  # (N, F, K * 4)
+    return points.reshape(*points.shape[:2], clips.shape[2], -1), found
 
 
 def from_shoulders(points: Tensor, layout: Layout) -> Tensor:
@@ -112,7 +118,7 @@ def from_shoulders(points: Tensor, layout: Layout) -> Tensor:
         "left_hip", "right_hip", "left_shoulder", "right_shoulder"
     )
     hips = (points[left_hip, 1] + points[right_hip, 1]) / 2
-    face = points[layout.slots(*FACE_POINTS), 1].mean(0)
+    face = pick(points[:, 1], layout.slots(*FACE_POINTS)).mean(0)
     middle = _median((points[left, :3] + points[right, :3]) / 2)  # (3, N)
     width = _median((points[left, 0] - points[right, 0]).abs()).clamp(min=SMALLEST)
     height = (_median((hips - face).abs()) / HIP_TO_FACE).clamp(min=SMALLEST)
