@@ -18,21 +18,15 @@ PAGE = ROOT / "docs" / "architecture.md"
 PACKAGES = ("toolkit", "export", "bench")
 LAYERS = {
     "what things are": (
-        "errors",
-        "clips",
-        "recordings",
-        "landmarks",
-        "metrics",
-        "calibration",
-        "metadata",
-        "weights",
+        "errors", "untrusted", "clips", "class_list", "recordings", "landmarks", "metrics", "calibration", "metadata",
+        "weights", "plain_yaml", "model_guard", "run_log", "machine",
     ),
-    "files and sessions": ("video", "video_writer", "overlay", "store", "session"),
-    "looking and recognising": ("extract", "recognizer", "stream", "demo"),
+    "files and sessions": ("video", "video_file", "video_writer", "overlay", "store", "session", "process_memory"),
+    "looking and recognising": ("extract", "recognizer", "stream", "live", "demo"),
     "learning": ("config", "train"),
     "making and measuring": ("export", "bench"),
-    "commands": ("cli",),
-}
+    "commands": ("doctor", "cli"),
+}  # fmt: skip
 """The layers of the house, from the bottom up: a room imports only rooms of its own layer or lower ones."""
 EVERYONES = "errors"  # imported by nearly every room: its arrows would hide the others
 
