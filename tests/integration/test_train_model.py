@@ -14,6 +14,7 @@ from toolkit.train.mirror import mirror_landmarks
 from toolkit.train.model import ModelSpec, SignClassifier
 from toolkit.train.placement import fill_and_resample
 from toolkit.train.settings import FeatureSettings
+from toolkit.train.stems import OF_EITHER_HAND
 from toolkit.train.timeline import moments
 
 SHAPES = {
@@ -209,16 +210,12 @@ def test_dropped_pieces_are_the_training_sets_mean_with_their_velocities(layout)
     assert torch.equal(stem.drop_pieces(features, 0.0), features)
 
 
-def test_each_hand_is_dropped_by_itself():
-    stem = SignClassifier(spec("pose", "body_hands")).stem
-    left, right = (slice(*bounds) for bounds in zip(*_halves(stem), strict=True))
-    assert stem.source[left].unique().numel() == stem.source[right].unique().numel() == 1
-    assert stem.source[left][0] != stem.source[right][0]
-
-
-def _halves(stem):
-    """Where the left and the right hand's bones are among the features: (starts, ends)."""
-    sizes = [describe(person("body_hands"), stem.layout, 16, (name,)).shape[-1] for name in PIECES]
-    place = list(PIECES).index("finger_bones")
-    start, half = sum(sizes[:place]), sizes[place] // 2
-    return (start, start + half), (start + half, start + 2 * half)
+@pytest.mark.parametrize("name", OF_EITHER_HAND)
+def test_the_first_half_of_these_pieces_is_the_left_hands(name):
+    layout = get_layout("body_hands")
+    clip, left = person("body_hands"), layout.parts["left_hand"]
+    moved = clip.clone()
+    moved[:, :, left.start : left.stop, :2] += 0.01 * torch.rand(1, 1, len(left), 2)
+    changed = (describe(clip, layout, 16, (name,)) != describe(moved, layout, 16, (name,))).any(0).any(0)
+    half = len(changed) // 2
+    assert changed[:half].any() and not changed[half:].any()
