@@ -35,9 +35,10 @@ CYCLES ?= 200
 kill-cycles: $(VENV)/.ready-dev ## kill an extraction of real clips again and again; nothing may be lost (CYCLES=)
 	$(BIN)/python tests/benchmarks/kill_cycles.py --cycles $(CYCLES)
 
-wheel: $(VENV)/.ready-dev ## build the wheel and try it, without torch, in an environment of its own
-	$(BIN)/pip install --quiet build
-	rm -rf dist && $(BIN)/python -m build --wheel --outdir dist .
+wheel: $(VENV)/.ready-dev ## build wheel and source archive, and try the wheel, without torch, in an environment of its own
+	$(BIN)/pip install --quiet build twine
+	rm -rf dist && $(BIN)/python -m build --outdir dist .
+	$(BIN)/python -m twine check --strict dist/* && ls -l dist
 	rm -rf $(VENV)-wheel && $(PYTHON) -m venv $(VENV)-wheel
 	$(VENV)-wheel/bin/pip install --quiet dist/*.whl
 	cd $(VENV)-wheel && bin/python $(CURDIR)/tests/wheel_check.py
