@@ -210,8 +210,9 @@ def _next(tour: Tour) -> str:
     listed = "".join(f"<li><b>{name}</b>: {what}</li>" for name, what in files)
     return (
         "<h2>Now your own videos</h2>"
-        '<p class="note">One folder per sign, some takes in each, best by several people: '
-        "my_recordings/hello/anna1.mp4, my_recordings/thanks/ben1.mp4, ... In the folder of the checkout:</p>"
+        '<p class="note">One folder per sign with five takes or more, best by several people: '
+        "my_recordings/hello/anna1.mp4, my_recordings/thanks/ben1.mp4, ... Every fifth take is kept for validation. "
+        "In the folder of the source:</p>"
         f'<div class="code"><pre>{escape(NEXT.strip())}</pre></div>'
         f"<h3>What lies in this folder</h3><ul>{listed}</ul>"
         f"<footer>{MADE_UP} Nothing was downloaded or sent for this page.</footer>"
