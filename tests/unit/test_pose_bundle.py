@@ -14,8 +14,8 @@ import pytest
 
 from toolkit.errors import ConfigError, MissingDependencyError, WeightsError
 from toolkit.extract import ExtractorSpec, make_extractor
-from toolkit.extract.mediapipe_pose import check_opencv, checked_asset
 from toolkit.extract.cache_folder import cache_folder
+from toolkit.extract.mediapipe_pose import check_opencv, checked_asset
 from toolkit.extract.pose_bundle import (
     TASK_MEMBERS,
     TASK_NAME,
