@@ -35,7 +35,7 @@ PLACEHOLDERS = {"RUN": "runs/pose", "FILE": "configs/signs.yaml", "COMMAND": "tr
 TINY = {
     "toolkit extract": "--num_frames 4 --workers 1",
     "toolkit show": "--num_frames 4",
-    "toolkit train": "--epochs 2",
+    "toolkit train": "--epochs 2 --set model.num_layers=1 --set model.both_ways=false",
     "toolkit live": "--source clip.mp4 --headless --every_frame --max_seconds 1",
     "bench run": "--quick --clips 2 --repeats 1 --modes pose",
 }
