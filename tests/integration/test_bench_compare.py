@@ -74,7 +74,8 @@ def test_what_does_not_fit_into_the_memory_fails_as_a_row(recordings: Path, tmp_
     status = {row.name: (row.status, row.reason) for row in found.rows}
     assert status["floor"][0] == status[DECODING][0] == "ok"
     assert status["hold video"][0] == status["train video"][0] == "failed"
-    assert status["hold video"][1].startswith("does not fit into 110 MB: there was not enough memory")
+    # what is refused its memory first differs: numpy, the decoder, the conversion
+    assert status["hold video"][1].startswith("does not fit into 110 MB: ")
     assert "110 MB" in status["train video"][1]
     note = next(note for note in found.notes if note.startswith("--profile low-end"))
     assert "one core per row" in note and "at most 110 MB per row (RLIMIT_DATA)" in note
