@@ -17,7 +17,7 @@ from numbered_video import numbered_frames, write_video
 from toolkit.store import FeatureStore
 
 CLIPS = 24
-KILLS = 5
+KILLS = 10
 
 
 @pytest.fixture(scope="module")
