@@ -39,17 +39,14 @@ def placed(clip):
     ]
     hips = xyz[:, LAYOUT.slots("left_hip", "right_hip"), 1]
 
-    def upper_median(values):
-        return np.sort(values, axis=0)[len(values) // 2]
-
-    width = upper_median(abs(xyz[:, left, 0] - xyz[:, right, 0]))
-    height = upper_median(abs(hips.mean(1) - face.mean(1))) / HIP_TO_FACE
-    return (xyz - upper_median((xyz[:, left] + xyz[:, right]) / 2)) / [width, height, width]
+    width = np.median(abs(xyz[:, left, 0] - xyz[:, right, 0]))
+    height = np.median(abs(hips.mean(1) - face.mean(1))) / HIP_TO_FACE
+    return (xyz - np.median((xyz[:, left] + xyz[:, right]) / 2, 0)) / [width, height, width]
 
 
 def figures(clip, piece):
     """(3, F, d) of one piece, without velocities and presence."""
-    return describe(torch.from_numpy(clip), LAYOUT, FRAMES, (piece,)).numpy()
+    return describe(torch.from_numpy(clip), LAYOUT, FRAMES, (piece,)).permute(1, 2, 0).numpy()
 
 
 def distance(a, b):
@@ -117,7 +114,9 @@ def test_distances_to_the_body_and_between_hands(clip):
 
 
 def test_velocities_are_central_differences_of_every_still_figure(clip):
-    everything = describe(torch.from_numpy(clip), LAYOUT, FRAMES, (*PIECES, "velocities")).numpy()
+    everything = (
+        describe(torch.from_numpy(clip), LAYOUT, FRAMES, (*PIECES, "velocities")).permute(1, 2, 0).numpy()
+    )
     still, moving = np.split(everything, 2, axis=-1)
     np.testing.assert_allclose(moving[:, 1:-1], (still[:, 2:] - still[:, :-2]) / 2, atol=1e-5)
     np.testing.assert_allclose(moving[:, 0], (still[:, 1] - still[:, 0]) / 2, atol=1e-5)

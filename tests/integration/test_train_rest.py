@@ -9,10 +9,14 @@ import torch
 
 from toolkit.landmarks import LAYOUTS, get_layout
 from toolkit.train.landmark_features import describe
-from toolkit.train.rest import RAISED, lose_resting_hands, signing_moments, wrist_heights
+from toolkit.train.rest import RAISED, resting_hands, signing_moments, wrist_heights
 
 BOTH = get_layout("body_hands")
 LEFT, RIGHT = slice(33, 54), slice(54, 75)
+
+
+def heights_of(clips, layout="body_hands"):
+    return wrist_heights(clips.permute(0, 2, 3, 1), get_layout(layout))
 
 
 def signer(heights, layout="body_hands"):
@@ -33,18 +37,17 @@ def signer(heights, layout="body_hands"):
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_heights_are_0_at_the_hips_and_1_at_the_face(layout):
-    heights = wrist_heights(signer([0.0, 0.4, 1.0], layout), get_layout(layout))
-    np.testing.assert_allclose(heights[0, :, 0], 0, atol=0.03)
-    np.testing.assert_allclose(heights[0, :, 1], [0.0, 0.4, 1.0], atol=0.03)
+    heights = heights_of(signer([0.0, 0.4, 1.0], layout), layout)
+    np.testing.assert_allclose(heights[0, 0], 0, atol=0.03)
+    np.testing.assert_allclose(heights[0, 1], [0.0, 0.4, 1.0], atol=0.03)
 
 
 def test_hands_are_lost_where_they_rest_and_only_there():
-    clip = signer([0.0, RAISED - 0.1, RAISED + 0.1, 1.0])
-    lost = lose_resting_hands(clip, BOTH)
-    assert lost[:, :, LEFT].isnan().all() and lost[:, :2, RIGHT].isnan().all()
-    assert torch.equal(lost[:, 2:, RIGHT], clip[:, 2:, RIGHT]) and torch.equal(
-        lost[:, :, :33], clip[:, :, :33]
-    )
+    heights = heights_of(signer([0.0, RAISED - 0.1, RAISED + 0.1, 1.0]))
+    body, left, right = resting_hands(heights, BOTH)[0].tolist()
+    assert body == [0, 0, 0, 0] and left == [1, 1, 1, 1] and right == [1, 1, 0, 0]
+    heights[:] = torch.nan
+    assert (resting_hands(heights, BOTH) == 0).all()
 
 
 def test_a_resting_hand_in_the_picture_makes_no_difference():
@@ -58,21 +61,21 @@ def test_a_resting_hand_in_the_picture_makes_no_difference():
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_time_is_spent_where_a_hand_is_raised(layout):
     path = [0.0] * 20 + [0.6, 0.9, 0.8, 0.9, 0.7] + [0.0] * 7
-    moments = signing_moments(signer(path, layout), get_layout(layout), 8)
+    moments = signing_moments(heights_of(signer(path, layout), layout), 8)
     assert moments.shape == (1, 8) and moments[0, 0] == 19 and moments[0, -1] == 25
     torch.testing.assert_close(moments.diff(), torch.full((1, 7), 6 / 7))
 
 
 @pytest.mark.parametrize("path", [[0.5] * 9, [0.0] * 9, [0.9, 0.8, 0.0, 0.0, 0.9]])
 def test_a_clip_without_rest_at_its_ends_is_left_whole(path):
-    moments = signing_moments(signer(path), BOTH, len(path))
+    moments = signing_moments(heights_of(signer(path)), len(path))
     torch.testing.assert_close(moments, torch.arange(len(path), dtype=torch.float32)[None])
 
 
 def test_frames_without_anybody_do_not_count_as_the_lowest():
     clip = signer([0.5, 0.5, 0.5, 0.5, 0.9])
     clip[:, 1] = torch.nan
-    first, last = signing_moments(clip, BOTH, 2)[0].tolist()
+    first, last = signing_moments(heights_of(clip), 2)[0].tolist()
     assert first == pytest.approx(4 - 4 / 31) and last == 4
     nobody = torch.full_like(clip, torch.nan)
-    assert signing_moments(nobody, BOTH, 5).tolist() == [[0, 1, 2, 3, 4]]
+    assert signing_moments(heights_of(nobody), 5).tolist() == [[0, 1, 2, 3, 4]]

@@ -29,7 +29,7 @@ def test_gaps_are_filled_from_the_frames_around_them(seed):
     frames = np.arange(length)
     expected = np.interp(frames, frames[usable], values[usable])  # holds the ends, like ours
     weights = interpolation(torch.from_numpy(usable), moments(length, length))
-    got = weights @ torch.from_numpy(np.where(usable, values, 1e6)).float()
+    got = weights.T @ torch.from_numpy(np.where(usable, values, 1e6)).float()
     np.testing.assert_allclose(got.numpy(), expected, atol=1e-5)
 
 

@@ -106,7 +106,7 @@ FEATURES = (*PIECES, *EXTRAS)
 
 
 def describe(clips: Tensor, layout: Layout, num_frames: int, features: Sequence[str] = FEATURES) -> Tensor:
-    """(N, T, K, 4) raw landmarks with NaN -> (N, F, D) features, finite whatever was missing.
+    """(N, T, K, 4) raw landmarks with NaN -> (D, N, F) features, finite whatever was missing.
 
     features: names out of FEATURES, at least one of PIECES.
     """
@@ -119,7 +119,7 @@ def describe(clips: Tensor, layout: Layout, num_frames: int, features: Sequence[
         parts.append(velocities(still))
     if "presence" in features:
         parts += [signer.found, pick(signer.scores, layout.slots(*ARM_POINTS))]
-    return torch.cat(parts).permute(1, 2, 0)
+    return torch.cat(parts)
 
 
 def velocities(values: Tensor) -> Tensor:

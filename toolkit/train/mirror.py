@@ -20,5 +20,5 @@ def lead_with_the_right(clips: Tensor, layout: Layout) -> Tensor:
 
     A sign and its mirror image become the same clip, so nothing has to be learnt twice.
     """
-    left, right = torch.nan_to_num(wrist_heights(clips, layout)).mean(1).unbind(-1)
+    left, right = torch.nan_to_num(wrist_heights(clips.permute(0, 2, 3, 1), layout)).mean(-1).unbind(-1)
     return torch.where((left > right)[:, None, None, None], mirror_landmarks(clips, layout), clips)

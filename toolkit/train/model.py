@@ -13,12 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from toolkit.errors import ConfigError
-from toolkit.landmarks import get_layout
 from toolkit.train.encoder import Dropout, EncoderLayer
 from toolkit.train.landmark_features import EXTRAS, FEATURES
-from toolkit.train.mirror import mirror_landmarks
 from toolkit.train.products import Linear
-from toolkit.train.stems import NORMALIZATIONS, STEMS, Standardize
+from toolkit.train.stems import NORMALIZATIONS, STEMS, PoseStem, Standardize
 
 
 @dataclass(frozen=True)
@@ -87,6 +85,10 @@ class SignClassifier(nn.Module):
         self.stem = STEMS[spec.mode](
             spec.item_shape, spec.layout, spec.num_frames, spec.embed_dim, spec.normalization, spec.features
         )
+        # led by the right hand, a clip and its mirror image are the same one already
+        self.both_ways = spec.both_ways and "leading_hand" not in spec.features
+        if self.both_ways and isinstance(self.stem, PoseStem):
+            self.stem.learn_mirror()
         self.positions = nn.Parameter(torch.randn(1, spec.num_frames, spec.embed_dim) * 0.02)
         self.dropout = Dropout(spec.dropout)
         self.encoder = nn.Sequential(
@@ -98,10 +100,9 @@ class SignClassifier(nn.Module):
         self.head = Linear(spec.embed_dim, spec.num_classes)
 
     def forward(self, clips: Tensor) -> Tensor:
-        if not self.spec.both_ways:
+        if not (self.both_ways and isinstance(self.stem, PoseStem)):
             return self.classify(self.stem(clips))
-        mirrored = mirror_landmarks(clips, get_layout(self.spec.layout))
-        logits = self.classify(self.stem(torch.cat([clips, mirrored])))
+        logits = self.classify(self.stem.both_ways(clips))
         return logits.reshape(2, -1, self.spec.num_classes).mean(0)
 
     def classify(self, embeddings: Tensor) -> Tensor:

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from toolkit.landmarks import Layout
-from toolkit.train.rest import FACE_POINTS, lose_resting_hands, signing_moments
-from toolkit.train.timeline import interpolation, moments
+from toolkit.train.rest import FACE_POINTS, means, resting_hands, signing_moments, wrist_heights
+from toolkit.train.timeline import interpolation, moments, plain_interpolation
 
 HIP_TO_FACE = 1.97
 """Height from mid-hip to the middle of the face in shoulder widths: the median over 12 frontal clips in pixels
@@ -75,37 +75,43 @@ def place_signer(
 
     raised_hands: hands at rest count as unseen; signing_span: the moments are those with a raised hand (train/rest).
     """
-    at = (
-        signing_moments(clips, layout, num_frames)
-        if signing_span
-        else moments(clips.shape[1], num_frames, clips.device)
-    )
-    if raised_hands:
-        clips = lose_resting_hands(clips, layout)
-    filled, found = fill_and_resample(clips, layout, at)
+    length = clips.shape[1]
+    clips = clips.permute(0, 2, 3, 1).contiguous()
+    at, missing = moments(length, num_frames, clips.device), _missing(clips, layout)
+    if raised_hands or signing_span:
+        heights = wrist_heights(clips, layout)
+        if signing_span:
+            at = signing_moments(heights, num_frames)
+        if raised_hands:
+            missing = missing + resting_hands(heights, layout)
+    points, found = fill_and_resample(clips, missing == 0, layout, at)
+    points, found = points.permute(1, 2, 0, 3).contiguous(), found.transpose(0, 1).contiguous()
     hands = find_hands(layout)
-    filled = filled.permute(2, 3, 0, 1).contiguous()
-    found = found.permute(2, 0, 1).contiguous()
-    points = _rest_at_wrist(from_shoulders(filled, layout), found, hands, layout)
-    return Signer(points, filled[:, 3], found, layout, hands)
+    placed = _rest_at_wrist(from_shoulders(points, layout), found, hands, layout)
+    return Signer(placed, points[:, 3], found, layout, hands)
 
 
-def fill_and_resample(clips: Tensor, layout: Layout, at: Tensor) -> tuple[Tensor, Tensor]:
+def fill_and_resample(clips: Tensor, usable: Tensor, layout: Layout, at: Tensor) -> tuple[Tensor, Tensor]:
     """Landmarks without gaps at F moments, and which parts were really found.
 
-    clips: (N, T, K, 4), NaN where nothing was found; at: (F,) or (N, F) in frames. Returns points (N, F, K, 4),
-    zero for a part that was never found, and found (N, F, P) in 0..1 in the order of layout.parts.
+    clips: (N, K, 4, T), NaN where nothing was found; usable: (N, P, T) bool, in the order of layout.parts; at: (F,)
+    or (N, F) in frames. Returns points (N, K, 4, F), zero for a part that was never found, and found (N, P, F) in
+    0..1.
     """
-    parts = [clips[:, :, slots.start : slots.stop].flatten(2) for slots in layout.parts.values()]
-    sums = torch.stack([part.sum(-1) for part in parts], 1)  # (N, P, T)
-    usable = ~torch.isnan(sums)  # a sum is NaN as soon as one of its terms is
-    weights = interpolation(usable, at if at.dim() == 1 else at[:, None]).unbind(1)  # (N, F, T) each
-    filled = [weight @ torch.nan_to_num(part) for weight, part in zip(weights, parts, strict=True)]
-    everywhere = torch.ones(clips.shape[1], dtype=torch.bool, device=clips.device)
-    plain = interpolation(everywhere, at)  # (F, T) or (N, F, T): gaps keep their weight here
-    found = plain @ usable.float().transpose(1, 2)
-    points = torch.cat(filled, 2)  # (N, F, K * 4)
-    return points.reshape(*points.shape[:2], clips.shape[2], -1), found
+    weights = interpolation(usable, at if at.dim() == 1 else at[:, None]).unbind(1)  # (N, T, F) each
+    known = torch.where(clips.isnan(), torch.zeros((), device=clips.device), clips).flatten(1, 2)
+    parts = [known[:, 4 * slots.start : 4 * slots.stop] for slots in layout.parts.values()]
+    points = torch.cat([part @ weight for part, weight in zip(parts, weights, strict=True)], 1)
+    found = usable.float() @ plain_interpolation(clips.shape[-1], at)  # gaps keep their weight here
+    return points.reshape(-1, *clips.shape[1:3], points.shape[-1]), found
+
+
+def _missing(clips: Tensor, layout: Layout) -> Tensor:
+    """(N, K, 4, T) -> (N, P, T): how many values of a part are NaN; it cannot be used if one is."""
+    of_part = torch.zeros(len(layout.parts), *clips.shape[1:3], device=clips.device)
+    for number, slots in enumerate(layout.parts.values()):
+        of_part[number, slots.start : slots.stop] = 1
+    return of_part.flatten(1) @ clips.isnan().flatten(1, 2).float()
 
 
 def from_shoulders(points: Tensor, layout: Layout) -> Tensor:
@@ -114,16 +120,20 @@ def from_shoulders(points: Tensor, layout: Layout) -> Tensor:
     points: (K, 4, N, F) without NaN. Centre and scales are one per clip (medians over time), so that a
     signer's own movement stays visible.
     """
-    left_hip, right_hip, left, right = layout.slots(
-        "left_hip", "right_hip", "left_shoulder", "right_shoulder"
-    )
-    hips = (points[left_hip, 1] + points[right_hip, 1]) / 2
-    face = pick(points[:, 1], layout.slots(*FACE_POINTS)).mean(0)
-    middle = _median((points[left, :3] + points[right, :3]) / 2)  # (3, N)
-    width = _median((points[left, 0] - points[right, 0]).abs()).clamp(min=SMALLEST)
-    height = (_median((hips - face).abs()) / HIP_TO_FACE).clamp(min=SMALLEST)
-    scale = torch.stack([width, height, width])  # (3, N): z is on the scale of x
-    return ((points[:, :3] - middle[..., None]) / scale[..., None]).clamp(-LIMIT, LIMIT)
+    hips, shoulders = layout.slots("left_hip", "right_hip"), layout.slots("left_shoulder", "right_shoulder")
+    left, right = ([slot] for slot in shoulders)
+    measures = [
+        *(means(layout, shoulders, axis) for axis in range(3)),
+        means(layout, left, 0) - means(layout, right, 0),
+        (means(layout, hips, 1) - means(layout, layout.slots(*FACE_POINTS), 1)) / HIP_TO_FACE,
+    ]
+    body = points[layout.parts["body"].start : layout.parts["body"].stop]
+    measured = torch.stack(measures).to(points.device) @ body.flatten(0, 1).flatten(1)
+    measured = measured.reshape(5, *points.shape[2:])  # (5, N, F)
+    middle = _median(measured[:3])[:, :, None]
+    # z is on the scale of x
+    scale = pick(_median(measured[3:].abs()).clamp(min=SMALLEST), (0, 1, 0))[:, :, None]
+    return ((points[:, :3] - middle) / scale).clamp(-LIMIT, LIMIT)
 
 
 def find_hands(layout: Layout) -> tuple[Hand, Hand]:
@@ -167,16 +177,17 @@ def _hand(layout: Layout, side: str) -> Hand:
 
 def _rest_at_wrist(placed: Tensor, found: Tensor, hands: tuple[Hand, Hand], layout: Layout) -> Tensor:
     """A hand that was never found lies at the body's wrist instead of at the origin."""
-    pieces = [placed[: layout.parts["body"].stop]]
+    instead, part = list(range(len(layout))), [0] * len(layout)
     for hand in hands:
-        if hand.wrist == hand.body_wrist:
-            continue
-        own = placed[hand.wrist : hand.wrist + 1 + len(hand.points)]
-        ever = (found[hand.part].amax(-1) > 0)[:, None]  # (N, 1)
-        pieces.append(torch.where(ever, own, placed[hand.body_wrist]))
-    return torch.cat(pieces)
+        if hand.wrist != hand.body_wrist:
+            for slot in (hand.wrist, *hand.points):
+                instead[slot], part[slot] = hand.body_wrist, hand.part
+    ever = pick(found.amax(-1) > 0, part)  # (K, N)
+    return torch.where(ever[:, None, :, None], placed, pick(placed, instead))
 
 
 def _median(values: Tensor) -> Tensor:
-    """The median over the last axis (the upper one of an even count), by sorting, which exports."""
-    return values.sort(-1).values[..., values.shape[-1] // 2]
+    """The median over the last axis (of an even count the middle of both, so that -values has minus it)."""
+    length = values.shape[-1]
+    upper = values.topk(length // 2 + 1).values
+    return (upper[..., (length - 1) // 2] + upper[..., length // 2]) / 2

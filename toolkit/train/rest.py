@@ -6,12 +6,12 @@ what belongs to no sign only tells signers apart. Knows nothing about features.
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from toolkit.landmarks import Layout
+from toolkit.landmarks import VALUES_PER_POINT, Layout
 from toolkit.train.timeline import moments
 
 FACE_POINTS = ("nose", "left_eye", "right_eye", "left_ear", "right_ear", "mouth_left", "mouth_right")
@@ -25,42 +25,51 @@ _NOWHERE = -1e3  # height of a wrist that was not found
 
 
 def wrist_heights(clips: Tensor, layout: Layout) -> Tensor:
-    """(N, T, K, 4) -> (N, T, 2), left and right: 0 at the hips, 1 at the face; NaN where nobody was found."""
-    heights = clips[..., 1]
-    hips = heights[..., layout.slots("left_hip", "right_hip")].mean(-1, keepdim=True)
-    face = heights[..., layout.slots(*FACE_POINTS)].mean(-1, keepdim=True)
-    wrists = heights[..., layout.slots("left_wrist", "right_wrist")]
-    return (hips - wrists) / (hips - face).abs().clamp(min=SMALLEST)
+    """(N, K, 4, T), points before time -> (N, 2, T), left and right: 0 at the hips, 1 at the face.
+
+    NaN where nobody was found.
+    """
+    hips, face = layout.slots("left_hip", "right_hip"), layout.slots(*FACE_POINTS)
+    highs = [layout.slots("left_wrist"), layout.slots("right_wrist"), face]
+    body = layout.parts["body"]
+    rises = means(layout, hips, 1) - torch.stack([means(layout, high, 1) for high in highs])
+    measured = rises.to(clips.device) @ clips[:, body.start : body.stop].flatten(1, 2)  # (N, 3, T)
+    return measured[:, :2] / measured[:, 2:].abs().clamp(min=SMALLEST)
 
 
-def lose_resting_hands(clips: Tensor, layout: Layout) -> Tensor:
-    """NaN for the landmarks of hands that are not raised, where the layout has hands of their own."""
-    low = wrist_heights(clips, layout) < RAISED  # False where the body was not found
-    parts = [
-        clips[:, :, slots.start : slots.stop].masked_fill(
-            low[..., ("left_hand", "right_hand").index(name), None, None], math.nan
-        )
-        if name.endswith("hand")
-        else clips[:, :, slots.start : slots.stop]
-        for name, slots in layout.parts.items()
-    ]
-    return torch.cat(parts, 2)
+def means(layout: Layout, slots: Sequence[int], value: int) -> Tensor:
+    """(33 * 4,) whose product with the points of a body is the mean of one of their values over some slots."""
+    row = torch.zeros(len(layout.parts["body"]), VALUES_PER_POINT)
+    row[slots, value] = 1 / len(slots)
+    return row.flatten()
 
 
-def signing_moments(clips: Tensor, layout: Layout, num_frames: int) -> Tensor:
+def resting_hands(heights: Tensor, layout: Layout) -> Tensor:
+    """(N, 2, T) from wrist_heights -> (N, P, T) 0 or 1: hands that are not raised, of the layout's own parts.
+
+    0 for the body itself, and where it was not found.
+    """
+    sides = [[float(part == hand) for hand in ("left_hand", "right_hand")] for part in layout.parts]
+    return torch.tensor(sides, device=heights.device) @ (heights < RAISED).float()
+
+
+def signing_moments(heights: Tensor, num_frames: int) -> Tensor:
     """(N, num_frames) moments in frames: from just before the first raised hand to just after the last one.
+
+    heights: (N, 2, T) from wrist_heights.
 
     Raised is meant in comparison with the clip's own lowest and highest hand, so that a clip that begins
     or ends in the middle of a sign, or in which nothing is raised, is left whole.
     """
-    length = clips.shape[1]
-    heights = torch.nan_to_num(wrist_heights(clips, layout), nan=_NOWHERE).amax(-1)  # (N, T)
-    highest = heights.amax(1, keepdim=True)
-    lowest = torch.where(heights > _NOWHERE, heights, highest).amin(1, keepdim=True)
-    raised = heights >= lowest + SIGNING * (highest - lowest)
-    frame = torch.arange(length, dtype=torch.float32, device=clips.device)
+    length = heights.shape[-1]
+    best = torch.where(heights.isnan(), _NOWHERE, heights).amax(1)  # (N, T)
+    highest = best.amax(1, keepdim=True)
+    lowest = torch.where(best > _NOWHERE, best, highest).amin(1, keepdim=True)
+    raised = (best >= lowest + SIGNING * (highest - lowest)).float()
+    frame = torch.arange(length, dtype=torch.float32, device=heights.device)
     margin = (length - 1) / 31  # a frame of the 32 that a clip of the recommended recipe has
-    first = torch.where(raised, frame, float(length)).amin(1, keepdim=True)
-    last = torch.where(raised, frame, -1.0).amax(1, keepdim=True)
+    # the highest one is raised, so there are a first and a last one
+    first = length - (raised * (length - frame)).amax(1, keepdim=True)
+    last = (raised * frame).amax(1, keepdim=True)
     start, stop = (first - margin).clamp(min=0.0), (last + margin).clamp(max=length - 1.0)
-    return start + (stop - start) * moments(2, num_frames, clips.device)
+    return start + (stop - start) * moments(2, num_frames, heights.device)

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from toolkit.landmarks import get_layout
+from toolkit.train.both_ways import mirrored_features
 from toolkit.train.landmark_features import FEATURES, PIECES, describe
 from toolkit.train.products import Linear
 from toolkit.train.timeline import resample
@@ -84,6 +85,8 @@ class PoseStem(Stem):
     """
 
     source: Tensor
+    mirror_columns: Tensor
+    mirror_signs: Tensor
 
     def __init__(
         self,
@@ -106,7 +109,7 @@ class PoseStem(Stem):
     def _source(self, size: int, item_shape: tuple[int, ...]) -> Tensor:
         numbers: list[int] = []
         for name in (name for name in PIECES if name in self.named):
-            length = describe(torch.zeros(1, 2, *item_shape), self.layout, 2, (name,)).shape[-1]
+            length = len(describe(torch.zeros(1, 2, *item_shape), self.layout, 2, (name,)))
             halves = 2 if name in OF_EITHER_HAND else 1
             for _ in range(halves):
                 numbers += [numbers[-1] + 1 if numbers else 0] * (length // halves)
@@ -130,7 +133,19 @@ class PoseStem(Stem):
         if self.raw:
             values = torch.nan_to_num(clips).flatten(2)
             return values if self._fits(clips) else resample(values, self.num_frames)
-        return describe(clips, self.layout, self.num_frames, self.named)
+        return describe(clips, self.layout, self.num_frames, self.named).permute(1, 2, 0)
+
+    def learn_mirror(self) -> None:
+        """Find out what a mirror does to the features, which `both_ways` needs to know."""
+        columns, signs = mirrored_features(self.layout, self.named)
+        self.register_buffer("mirror_columns", columns, persistent=False)
+        self.register_buffer("mirror_signs", signs[:, None, None], persistent=False)
+
+    def both_ways(self, clips: Tensor) -> Tensor:
+        """(N, T, K, 4) -> (2 N, num_frames, embed_dim): the clips, then their mirror images."""
+        features = describe(clips, self.layout, self.num_frames, self.named)
+        mirrored = features.index_select(0, self.mirror_columns) * self.mirror_signs
+        return self.embed(torch.cat([features, mirrored], 1).permute(1, 2, 0))
 
 
 class FeatureStem(Stem):
