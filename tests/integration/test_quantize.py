@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from export import quantize
+from export.cnn_basis import append_projection
 from export.integer_weights import PAIR_LIMIT, pair_sums
 from export.quantize import Report, refusal
 from toolkit.errors import ExportError
@@ -77,16 +78,17 @@ def tiny_network(shouting: float = 1.0) -> onnx.ModelProto:
     nodes.append(helper.make_node("Add", [residual, x], ["sum"]))
     x = conv("sum", "head", (40, CHANNELS, 1, 1), 1, 1, True)
     nodes.append(helper.make_node("GlobalAveragePool", [x], ["mean"]))
-    nodes.append(helper.make_node("Flatten", ["mean"], ["embeddings"]))
+    nodes.append(helper.make_node("Flatten", ["mean"], ["pooled"]))
     graph = helper.make_graph(
         nodes,
         "tiny",
         [helper.make_tensor_value_info("frames", TensorProto.UINT8, ["batch", "height", "width", 3])],
-        [helper.make_tensor_value_info("embeddings", TensorProto.FLOAT, ["batch", 40])],
+        [helper.make_tensor_value_info("pooled", TensorProto.FLOAT, ["batch", 40])],
         [numpy_helper.from_array(values, name) for name, values in constants.items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)])
     model.ir_version = 10
+    append_projection(model, random.normal(0, 1, (40, 8)).astype(np.float16), embed_dim=8)
     return model
 
 
@@ -109,10 +111,11 @@ def faster(float_model: bytes, int8_model: bytes, frames: NDArray[np.uint8]) -> 
 
 def test_a_good_network_passes_and_computes_in_integers() -> None:
     model, report = quantize.quantize(tiny_network(), drawn(24, 0), drawn(24, 1), 2, faster)
-    assert report.min_cosine >= MIN_COSINE
+    assert report.cosines.keys() == {"embeddings", "pooled"}
+    assert all(smallest >= MIN_COSINE for smallest, _ in report.cosines.values())
     assert report.frames == 24
     inputs, names = [item.name for item in model.graph.input], [item.name for item in model.graph.output]
-    assert (inputs, names) == (["frames"], ["embeddings"])
+    assert (inputs, names) == (["frames", "embed_dim"], ["embeddings", "pooled"])
     assert model.graph.output[0].type.tensor_type.shape.dim[0].dim_param == "batch"
     kernels = {
         item.name: numpy_helper.to_array(item)
@@ -129,6 +132,8 @@ def test_a_good_network_passes_and_computes_in_integers() -> None:
     np.testing.assert_allclose(
         session.run(None, {"frames": frames})[0], np.concatenate(one_by_one), atol=1e-5
     )
+    shorter = session.run(["embeddings"], {"frames": frames, "embed_dim": np.array([3])})[0]
+    np.testing.assert_allclose(shorter, np.concatenate(one_by_one)[:, :3], atol=1e-5)
 
 
 def test_the_same_frames_give_the_same_bytes() -> None:
@@ -140,7 +145,8 @@ def test_the_same_frames_give_the_same_bytes() -> None:
 
 def test_a_network_that_eight_bits_cannot_hold_is_refused() -> None:
     with pytest.raises(
-        ExportError, match=r"float32 stays in use: an embedding turns to cosine [-0].*0\.99 is needed"
+        ExportError,
+        match=r"float32 stays in use: .(embeddings|pooled). turns to cosine [-0].*0\.99 is needed",
     ):
         quantize.quantize(tiny_network(shouting=3000), drawn(24, 0), drawn(24, 1), 2, faster)
 
@@ -153,10 +159,14 @@ def test_a_network_that_is_not_faster_is_refused() -> None:
 
 
 def test_refusal() -> None:
-    good = Report(200, 0.99, 0.999, 2.0, 1.0, 1)
+    fine = {"embeddings": (0.99, 0.999), "pooled": (0.99, 0.999)}
+    good = Report(200, fine, 2.0, 1.0)
     assert refusal(good) is None
-    assert "cosine 0.9899" in str(refusal(replace(good, min_cosine=0.98994)))
-    assert "cosine nan" in str(refusal(replace(good, min_cosine=float("nan"))))
+    for name in fine:  # both have to be near
+        turned = fine | {name: (0.98994, 0.999)}
+        assert f"'{name}' turns to cosine 0.9899" in str(refusal(replace(good, cosines=turned)))
+    nan = fine | {"pooled": (float("nan"), 0.9)}
+    assert "cosine nan" in str(refusal(replace(good, cosines=nan)))
     assert "not faster" in str(refusal(replace(good, int8_ms=2.1)))
     assert "not faster" in str(refusal(replace(good, int8_ms=float("nan"))))
 
@@ -202,7 +212,7 @@ def test_the_command_writes_the_file_it_judged(
     monkeypatch.setattr(quantize.quantize, "__defaults__", (quantize.FLOAT_LAYERS, faster))
     monkeypatch.setattr(sys, "argv", ["export.quantize", *command])
     assert quantize.main() == 0
-    assert "on 4 frames that were not calibrated on: smallest " in capsys.readouterr().out
+    assert "on 4 frames that were not calibrated on: embeddings: smallest " in capsys.readouterr().out
     assert int8_is_sound(tmp_path / "int8.onnx", tmp_path)[0]
 
 
@@ -243,11 +253,12 @@ def test_shipped_embeddings_on_real_frames(data_dir: Path) -> None:
     clips = read_wlasl(wlasl / "WLASL_v0.3.json", wlasl / "videos", split="val").clips
     images = np.stack(quantize.frames_of(clips, 50, 4))
     assert len(images) == 200
-    by_name = [
-        quantize.embeddings(weights_path(name).read_bytes(), images)
+    float32, int8 = (
+        quantize.outputs_of(weights_path(name).read_bytes(), images)
         for name in ("efficientnet_lite0.onnx", INT8)
-    ]
-    assert cosines(*by_name).min() >= MIN_COSINE
+    )
+    assert float32["embeddings"].shape == (200, 128)
+    assert all(cosines(rows, int8[name]).min() >= MIN_COSINE for name, rows in float32.items())
 
 
 def test_a_processor_without_vnni_gives_the_same_numbers(tmp_path: Path) -> None:

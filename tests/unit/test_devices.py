@@ -11,13 +11,13 @@ from tiny_cnn import write_cnn
 
 from toolkit.errors import ConfigError, ModelFileError
 from toolkit.extract import ExtractorSpec, cnn_selfcheck, make_extractor
-from toolkit.extract.cnn_projection import INT8_FILE, network_files
+from toolkit.extract.cnn_projection import INT8_FILE, NUMBERS, network_files
 from toolkit.extract.devices import nvidia_gpus, runs_on_cuda, settle
 from toolkit.extract.protocol import PixelScale
 from toolkit.extract.source import ClipReader, trained_extractor
 from toolkit.metadata import ModelMetadata
 from toolkit.session import PROVIDERS, make_session
-from toolkit.weights import SHA256, weights_path
+from toolkit.weights import weights_path
 
 ANY = ExtractorSpec("features", "", device="auto", precision="auto")
 no_gpu = pytest.mark.skipif(nvidia_gpus() > 0, reason="this machine has a GPU")
@@ -41,7 +41,7 @@ def test_auto_is_int8_on_the_cpu_where_it_is_sound() -> None:
     assert settled.spec == replace(ANY, backend="onnx", device="cpu", precision="int8")
     extractor = make_extractor(ANY)
     assert extractor.fingerprint["precision"] == "int8"
-    assert extractor.fingerprint["weights"] == SHA256[INT8_FILE][:16]
+    assert extractor.fingerprint["weights"] == NUMBERS[INT8_FILE]
     assert settle(settled.spec) == settled
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.extract.cnn_custom import OwnCnn
-from toolkit.extract.cnn_projection import ProjectedCnn
+from toolkit.extract.cnn_projection import EMBED_DIM_INPUT, EMBEDDINGS, POOLED, POOLED_DIM, ProjectedCnn
 from toolkit.extract.protocol import Extractor, ExtractorSpec
 from toolkit.session import make_session
 
@@ -35,9 +35,14 @@ class OnnxCnn(ProjectedCnn):
         # pages back after each operator and fetches them again, which cost a third of the CPU time
         self._session = make_session(self.weights, spec.threads, arena=True, device=spec.device)
 
-    def pooled(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        embeddings: NDArray[np.float32] = self._session.run(["embeddings"], {"frames": images})[0]
-        return embeddings
+        if self.dim == POOLED_DIM:
+            self._output, self._settings = POOLED, {}
+        else:
+            self._output, self._settings = EMBEDDINGS, {EMBED_DIM_INPUT: np.array([self.dim], np.int64)}
+
+    def embed(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        rows: NDArray[np.float32] = self._session.run([self._output], {"frames": images, **self._settings})[0]
+        return rows
 
     def close(self) -> None:
         super().close()

@@ -2,32 +2,38 @@
 
 The reduction is a projection on the directions in which the frames of real sign videos differ most (principal
 components), best first, so that the embeddings of a smaller embed_dim are the first numbers of those of a larger
-one. docs/features.md says what it was chosen over; `export/cnn_basis.py` makes the file. This module knows no
-runtime; a backend supplies `pooled`.
+one. It is part of the network's graph: docs/features.md says what it was chosen over, `export/cnn_basis.py` how it is
+made. This module knows no runtime; a backend supplies `embed`.
 """
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
 
 from toolkit.errors import ConfigError
 from toolkit.extract.cnn_frames import FrameCnn
 from toolkit.extract.protocol import ExtractorSpec, Fingerprint, PixelScale
-from toolkit.weights import weights_path, weights_sha256
+from toolkit.weights import weights_path
 
 NETWORK = "efficientnet_lite0"
 WEIGHTS_FILE = "efficientnet_lite0.onnx"
 INT8_FILE = "efficientnet_lite0_int8.onnx"
 OWN_NETWORK = "own"
 """What a fingerprint calls a network of the user's own."""
-BASIS_FILE = "efficientnet_lite0_basis.npy"
+EMBEDDINGS, POOLED = "embeddings", "pooled"
+"""Outputs of the graph: (N, embed_dim), and (N, 1280) in 0..6, what it is made of."""
+EMBED_DIM_INPUT = "embed_dim"
+"""Input of the graph beside the frames, int64 (1,): how many numbers "embeddings" has."""
+BASIS = "basis"
+"""The constant of the graph that holds the principal components: (1280, 256) float16."""
+NUMBERS = {WEIGHTS_FILE: "9ffd3ac5aeb00255", INT8_FILE: "942a1725edf9cd45"}
+"""What a fingerprint calls the networks: the beginning of the SHA-256 of the file without its projection. A file
+that is written anew and gives the same numbers keeps it, and with it the stores and models made with the old one
+(tests/integration/test_cnn_projection.py)."""
+PROJECTION = "pca-a0110dd8e489"
+"""What a fingerprint calls the principal components: from the SHA-256 of the .npy file of the array."""
 INPUT_SIZE = 224
 """Side of the square input in pixels that the pretrained network was trained at, and the default."""
 INPUT_SIZES = (224, 160, 128)
@@ -36,33 +42,18 @@ INT8_SIZES = (224, 160)
 """Those at which int8 keeps the cosine to fp32 above 0.99 on real frames; at 128 it is 0.989."""
 POOLED_DIM = 1280
 BASIS_DIM = 256
-"""Principal components in the file; further ones hold 5 % of the variance and more noise than signs."""
+"""Principal components in the graph; further ones hold 5 % of the variance and more noise than signs."""
 EMBED_DIM = 128
 """The guide's."""
 
 
-def projection_matrix(embed_dim: int) -> NDArray[np.float32] | None:
-    """The map from 1280 pooled numbers to embed_dim: (1280, embed_dim) float32 with orthonormal columns.
-
-    None for 1280, which leaves the numbers as they are.
-
-    Raises:
-        ConfigError: embed_dim is neither 1..256 nor 1280.
-        WeightsError: the file is missing or damaged.
-    """
-    if embed_dim == POOLED_DIM:
-        return None
-    if not 1 <= embed_dim <= BASIS_DIM:
+def check_embed_dim(embed_dim: int) -> None:
+    """Raises ConfigError: embed_dim is neither 1..256 nor 1280."""
+    if embed_dim != POOLED_DIM and not 1 <= embed_dim <= BASIS_DIM:
         raise ConfigError(
             f"embed_dim is {embed_dim}; choose 1 to {BASIS_DIM} (the guide uses {EMBED_DIM}), or {POOLED_DIM} for "
             "all numbers that the network gives per frame"
         )
-    return np.ascontiguousarray(_basis(weights_path(BASIS_FILE))[:, :embed_dim], np.float32)
-
-
-def projection_id(embed_dim: int) -> str:
-    """Names the projection in a store's fingerprint."""
-    return "none" if embed_dim == POOLED_DIM else f"pca-{weights_sha256(BASIS_FILE)[:12]}"
 
 
 def network_file(precision: str) -> str:
@@ -73,8 +64,6 @@ def network_file(precision: str) -> str:
 def network_files(spec: ExtractorSpec) -> list[str]:
     """Names of the files in toolkit/weights that an extractor of this spec opens."""
     files = [] if spec.model_asset is not None else [network_file(spec.precision)]
-    if spec.model_asset is None and spec.embed_dim != POOLED_DIM:
-        files.append(BASIS_FILE)
     if spec.crop == "person":
         from toolkit.extract.blazepose_detector import WEIGHTS
 
@@ -126,7 +115,7 @@ class ProjectedCnn(FrameCnn):
             known = ", ".join(str(size) for size in INPUT_SIZES)
             raise ConfigError(f"image_size is {side}; the network that ships was measured at: {known}")
         dim = EMBED_DIM if spec.embed_dim is None else spec.embed_dim
-        self._projection = projection_matrix(dim)
+        check_embed_dim(dim)
         self.weights: Path = weights_path(network_file(spec.precision))
         self._precision = spec.precision
         super().__init__(spec, side, side, dim)
@@ -136,24 +125,6 @@ class ProjectedCnn(FrameCnn):
         return super().fingerprint | {
             "network": NETWORK,
             "precision": self._precision,
-            "weights": weights_sha256(network_file(self._precision))[:16],
-            "projection": projection_id(self.dim),
+            "weights": NUMBERS[network_file(self._precision)],
+            "projection": "none" if self.dim == POOLED_DIM else PROJECTION,
         }
-
-    def embed(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        pooled = self.pooled(images)
-        if self._projection is None:
-            return pooled
-        # not `@`: the BLAS would wake its threads, which on busy cores costs more than the sums
-        projected: NDArray[np.float32] = np.einsum("tc,cd->td", pooled, self._projection)
-        return projected
-
-    @abstractmethod
-    def pooled(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """images: (N, side, side, 3) uint8 RGB -> the network's pooled output (N, 1280) float32, 0..6."""
-
-
-@cache
-def _basis(path: Path) -> NDArray[np.float16]:
-    basis: NDArray[np.float16] = np.load(path, allow_pickle=False)
-    return basis

@@ -28,13 +28,15 @@ from numpy.typing import NDArray
 
 from toolkit.errors import ModelFileError
 from toolkit.extract.cache_folder import cache_folder
+from toolkit.extract.cnn_projection import POOLED
 from toolkit.extract.model_digest import model_digest
 from toolkit.session import make_session
 
 MIN_COSINE = 0.99
 """Smallest cosine between int8 and float32 embeddings that counts as sound; the limit of the export as well."""
 SAMPLE_KEY = "sign_toolkit.cnn.sample_embedding"
-"""Metadata key of an int8 file: base64 of the float32 network's embeddings of `sample_images`, float16."""
+"""Metadata key of an int8 file: base64 of what the float32 network makes of `sample_images`, float16: its pooled
+numbers, which integers turn further than the embeddings made of them."""
 CACHE_FILE = "int8_checks.json"
 SAMPLES = 2
 
@@ -76,7 +78,7 @@ def sample_cosine(model: Path) -> float:
     expected = decode_embeddings(stored)
     images = sample_images()
     name = session.get_inputs()[0].name
-    rows = [session.run(["embeddings"], {name: image[np.newaxis]})[0] for image in images]
+    rows = [session.run([POOLED], {name: image[np.newaxis]})[0] for image in images]
     smallest = float(np.min(cosines(np.concatenate(rows), expected)))
     return smallest if np.isfinite(smallest) else -1.0
 

@@ -6,6 +6,7 @@ BatchNorm folded into the convolutions; `export/cnn.py` does the folding and exp
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.errors import ConfigError, WeightsError, require
-from toolkit.extract.cnn_projection import POOLED_DIM, ProjectedCnn
+from toolkit.extract.cnn_projection import BASIS, BASIS_DIM, POOLED_DIM, ProjectedCnn
 from toolkit.extract.protocol import ExtractorSpec
 
 require("torch", "train")  # a machine without torch gets the pip line, not a bare ImportError
@@ -106,23 +107,37 @@ def load_network(weights: Path) -> EfficientNetLite0:
         WeightsError: the file does not hold exactly this network's weights.
         MissingDependencyError: the onnx package is not installed.
     """
+    network = EfficientNetLite0()
+    shapes = {name: tuple(value.shape) for name, value in network.state_dict().items()}
+    network.load_state_dict(_stored(weights, shapes))
+    return network.eval()
+
+
+def load_projection(weights: Path, embed_dim: int) -> Tensor:
+    """(1280, embed_dim) float32 from the same file: what its pooled numbers are multiplied with.
+
+    Raises like `load_network`.
+    """
+    return _stored(weights, {BASIS: (POOLED_DIM, BASIS_DIM)})[BASIS][:, :embed_dim].contiguous()
+
+
+def _stored(weights: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
+    """The constants of these names and shapes, as float32."""
     require("onnx", "train")
     import onnx
     from onnx import numpy_helper
 
-    stored = {item.name: numpy_helper.to_array(item) for item in onnx.load(weights).graph.initializer}
-    network = EfficientNetLite0()
-    state = {}
-    for name, expected in network.state_dict().items():
-        if name not in stored or stored[name].shape != tuple(expected.shape):
-            shape = stored[name].shape if name in stored else "absent"
+    stored = {item.name: item for item in onnx.load(weights).graph.initializer}
+    found = {}
+    for name, expected in shapes.items():
+        shape = tuple(stored[name].dims) if name in stored else "absent"
+        if shape != expected:
             raise WeightsError(
-                f"{weights}: weight '{name}' is {shape}, {tuple(expected.shape)} was expected. "
+                f"{weights}: weight '{name}' is {shape}, {expected} was expected. "
                 "Write the file again with: python -m export.cnn --output FILE"
             )
-        state[name] = torch.from_numpy(stored[name].astype(np.float32))
-    network.load_state_dict(state)
-    return network.eval()
+        found[name] = torch.from_numpy(numpy_helper.to_array(stored[name]).astype(np.float32))
+    return found
 
 
 class TorchCnn(ProjectedCnn):
@@ -144,21 +159,26 @@ class TorchCnn(ProjectedCnn):
             )
         super().__init__(spec)
         self._network = load_network(self.weights).to(spec.device)
+        self._projection = None
+        if self.dim != POOLED_DIM:
+            self._projection = load_projection(self.weights, self.dim).to(spec.device)
         self._device = spec.device
         self._threads = spec.threads
 
-    def pooled(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def embed(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         before = torch.get_num_threads()  # a setting of the whole process: put back what the caller had
         torch.set_num_threads(self._threads)
         try:
             # TF32 would round to 10 bits: a GPU has to give the CPU's numbers
             with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
-                frames = torch.from_numpy(images).to(self._device)
-                embeddings: NDArray[np.float32] = self._network(frames).cpu().numpy()
+                pooled = self._network(torch.from_numpy(images).to(self._device))
+                found = pooled if self._projection is None else pooled @ self._projection
+                rows: NDArray[np.float32] = found.cpu().numpy()
         finally:
             torch.set_num_threads(before)
-        return embeddings
+        return rows
 
     def close(self) -> None:
         super().close()
         self.__dict__.pop("_network", None)
+        self.__dict__.pop("_projection", None)

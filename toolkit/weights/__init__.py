@@ -15,9 +15,8 @@ from pathlib import Path
 from toolkit.errors import WeightsError
 
 SHA256 = {
-    "efficientnet_lite0.onnx": "9ffd3ac5aeb00255feee31a7a6f0f1ee269ecd30f91cc978a65e2ff88ab433bd",
-    "efficientnet_lite0_basis.npy": "a0110dd8e4896b22b14d882fa745fec0f7cbecc84457914fef711026e66abfa2",
-    "efficientnet_lite0_int8.onnx": "942a1725edf9cd45667529a5215521e163e417047203a97b296dd450a7b3bbd2",
+    "efficientnet_lite0.onnx": "c7b985605150c8453d341e919ebd7d3a127d705b933b0b501c822825c169fab7",
+    "efficientnet_lite0_int8.onnx": "6441d4e9b0258ed2d0c1d0fb6b96e09d0656a5c8e2281ba22fe63d6dea714965",
     "pose_detector.onnx": "615eb5c4f0baa26300578cdabff24d59662456e657cfb7fdd6329075ff031ff8",
     "pose_landmarks_full.onnx": "5a0d228994ec32bb8ab674c52b4b89462131d2ccab4e6645162b20708ecdb6df",
     "pose_landmarks_lite.onnx": "5635f75ecc2b4e677eb69412a950803c2fff3c86b07704f867909fc7c5230de4",
