@@ -124,11 +124,9 @@ def describe(clips: Tensor, layout: Layout, num_frames: int, features: Sequence[
 
 def velocities(values: Tensor) -> Tensor:
     """Central differences over time, one-sided at the ends; zero for a single frame. (D, N, F) -> same."""
-    if values.shape[-1] == 1:
-        return torch.zeros_like(values)
-    later = torch.cat([values[..., 1:], values[..., -1:]], -1)
-    earlier = torch.cat([values[..., :1], values[..., :-1]], -1)
-    return (later - earlier) / 2
+    one = torch.eye(values.shape[-1], device=values.device)
+    later, earlier = torch.cat([one[:, 1:], one[:, -1:]], 1), torch.cat([one[:, :1], one[:, :-1]], 1)
+    return values @ ((later - earlier) / 2)
 
 
 def _of_both(signer: Signer, slots: Callable[[Hand], Sequence[int]]) -> Tensor:

@@ -98,10 +98,10 @@ def fill_and_resample(clips: Tensor, usable: Tensor, layout: Layout, at: Tensor)
     or (N, F) in frames. Returns points (N, K, 4, F), zero for a part that was never found, and found (N, P, F) in
     0..1.
     """
-    weights = interpolation(usable, at if at.dim() == 1 else at[:, None]).unbind(1)  # (N, T, F) each
+    weights = interpolation(usable, at if at.dim() == 1 else at[:, None])  # (N, P, T, F)
     known = torch.where(clips.isnan(), torch.zeros((), device=clips.device), clips).flatten(1, 2)
     parts = [known[:, 4 * slots.start : 4 * slots.stop] for slots in layout.parts.values()]
-    points = torch.cat([part @ weight for part, weight in zip(parts, weights, strict=True)], 1)
+    points = torch.cat([part @ weights[:, number] for number, part in enumerate(parts)], 1)
     found = usable.float() @ plain_interpolation(clips.shape[-1], at)  # gaps keep their weight here
     return points.reshape(-1, *clips.shape[1:3], points.shape[-1]), found
 
@@ -130,10 +130,11 @@ def from_shoulders(points: Tensor, layout: Layout) -> Tensor:
     body = points[layout.parts["body"].start : layout.parts["body"].stop]
     measured = torch.stack(measures).to(points.device) @ body.flatten(0, 1).flatten(1)
     measured = measured.reshape(5, *points.shape[2:])  # (5, N, F)
-    middle = _median(measured[:3])[:, :, None]
-    # z is on the scale of x
-    scale = pick(_median(measured[3:].abs()).clamp(min=SMALLEST), (0, 1, 0))[:, :, None]
-    return ((points[:, :3] - middle) / scale).clamp(-LIMIT, LIMIT)
+    # the last two are distances: the larger of a figure and its negative
+    distances = torch.tensor([1.0, 1, 1, -1, -1], device=points.device)[:, None, None]
+    medians = _median(torch.maximum(measured, measured * distances)).unsqueeze(-1)  # (5, N, 1)
+    scale = pick(medians, (3, 4, 3)).clamp(min=SMALLEST)  # z is on the scale of x
+    return ((points[:, :3] - medians[:3]) / scale).clamp(-LIMIT, LIMIT)
 
 
 def find_hands(layout: Layout) -> tuple[Hand, Hand]:
@@ -187,7 +188,6 @@ def _rest_at_wrist(placed: Tensor, found: Tensor, hands: tuple[Hand, Hand], layo
 
 
 def _median(values: Tensor) -> Tensor:
-    """The median over the last axis (of an even count the middle of both, so that -values has minus it)."""
+    """The median over the last axis (of an even count the mean of the middle two), by sorting, which exports."""
     length = values.shape[-1]
-    upper = values.topk(length // 2 + 1).values
-    return (upper[..., (length - 1) // 2] + upper[..., length // 2]) / 2
+    return values.topk(length // 2 + 1).values[..., (length - 1) // 2 :].mean(-1)

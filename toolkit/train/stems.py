@@ -138,14 +138,16 @@ class PoseStem(Stem):
     def learn_mirror(self) -> None:
         """Find out what a mirror does to the features, which `both_ways` needs to know."""
         columns, signs = mirrored_features(self.layout, self.named)
-        self.register_buffer("mirror_columns", columns, persistent=False)
-        self.register_buffer("mirror_signs", signs[:, None, None], persistent=False)
+        either = torch.cat([torch.arange(len(columns)), columns])
+        self.register_buffer("mirror_columns", either, persistent=False)  # (2 D,)
+        self.register_buffer("mirror_signs", torch.stack([torch.ones_like(signs), signs]), persistent=False)
 
     def both_ways(self, clips: Tensor) -> Tensor:
         """(N, T, K, 4) -> (2 N, num_frames, embed_dim): the clips, then their mirror images."""
         features = describe(clips, self.layout, self.num_frames, self.named)
-        mirrored = features.index_select(0, self.mirror_columns) * self.mirror_signs
-        return self.embed(torch.cat([features, mirrored], 1).permute(1, 2, 0))
+        either = features.index_select(0, self.mirror_columns).reshape(2, *features.shape)
+        signs = self.mirror_signs[:, None, None]  # (2, 1, 1, D)
+        return self.embed(either.permute(0, 2, 3, 1) * signs).flatten(0, 1)
 
 
 class FeatureStem(Stem):
