@@ -6,7 +6,7 @@ given. This module knows no torch and reads no side file: all it needs to know s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from time import perf_counter
 from types import TracebackType
@@ -148,12 +148,14 @@ class Recognizer:
         layout = get_layout(self.metadata.layout) if self.metadata.mode == "pose" else None
         return SignStream(self._scores, self.metadata.glosses, layout, needed, top)
 
-    def warm_up(self) -> None:
+    def warm_up(self, after_first_frame: Callable[[], None] | None = None) -> None:
         """Load the extractor's networks now, and not with the first video or frame.
 
-        Raises like `predict`.
+        after_first_frame: called once, when the first frame of the next clip has been looked at, and so all that
+        only the start needs has run. Raises like `predict`.
         """
         self._reader.warm_up()
+        self._reader.after_first_frame = after_first_frame
 
     def follow(self, frames: Iterable[NDArray[Any]]) -> Iterator[Seen]:
         """The model's values of each frame as soon as it comes; frames as for `stream`."""

@@ -124,7 +124,7 @@ def _loaded(recognizer: Recognizer) -> float:
     began = perf_counter()
     importlib.import_module("toolkit.video")
     forget_start()  # what onnxruntime and the decoders started with, before the networks need room
-    recognizer.warm_up()
+    recognizer.warm_up(after_first_frame=forget_start)  # decoder and networks start with their first frame
     forget_start()
     return 1000 * (perf_counter() - began)
 

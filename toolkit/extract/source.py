@@ -7,7 +7,7 @@ and compared with it. This module knows no network and no ONNX graph.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -47,6 +47,8 @@ class ClipReader:
         self._extractor: Extractor | None = None
         self.timing = dict.fromkeys(("load_ms", "decode_ms", "extract_ms"), 0.0)
         """What the last `read` took, by the clock."""
+        self.after_first_frame: Callable[[], None] | None = None
+        """Called once, when the first frame of the first video has been looked at."""
 
     def read(self, source: Source, frame_start: int = 1, frame_end: int = -1) -> NDArray[Any]:
         """The clip (T, *item_shape); of a video or of frames, T is the trained number of frames.
@@ -155,6 +157,9 @@ class ClipReader:
                 return
             yield frame
             del frame  # before the next one is made
+            if self.after_first_frame is not None:
+                call, self.after_first_frame = self.after_first_frame, None
+                call()
 
     def _frame_size(self) -> tuple[int, int] | None:
         """(width, height) that frames are brought to; None keeps them as they are."""
