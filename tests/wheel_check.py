@@ -84,6 +84,7 @@ def main() -> None:
     assert findings["extra train"]["cure"] == 'pip install "sign-toolkit[train]"'
     print("doctor: ok")
 
+    assert (Path(toolkit.__file__).parent / "configs" / "signs.yaml").is_file(), "the settings that ship"
     done = toolkit_command("--help")
     assert done.returncode == 0 and "toolkit COMMAND --help" in done.stdout
     print("the wheel works without torch")

@@ -23,10 +23,14 @@ from toolkit.untrusted import MIB, read_bounded, shown
 __all__ = ["Settings", "annotated_yaml", "load_settings", "parse_override"]
 
 LARGEST_CONFIG = MIB  # bytes; those that ship have 3 KB
+RECIPE_FOLDERS = (Path(__file__).parent / "configs", Path(__file__).parents[1] / "configs")
+"""Where the settings that ship lie once installed, and in a checkout."""
 
 
 def load_settings(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -> Settings:
     """Merge defaults, a YAML file and overrides ({"training.epochs": 50}), and check the result.
+
+    path: a file, or the name of settings that ship (`recipes`), such as "signs".
 
     Raises:
         ConfigError: unreadable file, unknown key, wrong type or range, or keys that contradict each other.
@@ -76,13 +80,21 @@ def parse_override(text: str) -> tuple[str, Any]:
         raise ConfigError(f"--set {text}: '{value}' cannot be read as a YAML value ({error})") from error
 
 
+def recipes() -> dict[str, Path]:
+    """The settings that ship: name -> file."""
+    folder = next((folder for folder in RECIPE_FOLDERS if folder.is_dir()), None)
+    return {} if folder is None else {file.stem: file for file in sorted(folder.glob("*.yaml"))}
+
+
 def _read(path: Path) -> dict[str, Any]:
+    if not path.exists() and str(path) in recipes():
+        path = recipes()[str(path)]
     try:
         raw = load_yaml(read_bounded(path, LARGEST_CONFIG).decode("utf-8"))
     except OSError as error:
         raise ConfigError(
-            f"the config {path} cannot be read: {error.strerror or error}; check the path (those of the README lie "
-            "in the folder configs/ of the source)"
+            f"the config {path} cannot be read: {error.strerror or error}; check the path, or name one that "
+            f"ships: --config {' | '.join(recipes())}"
         ) from error
     except ValueError as error:
         raise ConfigError(f"the config {path} is not valid YAML: {error}") from error

@@ -7,7 +7,7 @@ import pytest
 pytest.importorskip("pydantic", reason="settings need the train extra")
 pytest.importorskip("yaml", reason="settings need the train extra")
 
-from toolkit.config import load_settings, parse_override
+from toolkit.config import load_settings, parse_override, recipes
 from toolkit.errors import ConfigError
 
 PRE = "efficiency.use_pre_extracted"
@@ -54,6 +54,14 @@ def test_the_shipped_small_config_holds_the_guides_lines_verbatim():
 )
 def test_shipped_configs_load(name, mode):
     assert load_settings(CONFIGS / f"{name}.yaml").mode == mode
+
+
+def test_shipped_configs_go_by_their_names(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # a user who has no checkout
+    assert load_settings(Path("signs")) == load_settings(CONFIGS / "signs.yaml")
+    assert sorted(recipes()) == sorted(path.stem for path in CONFIGS.iterdir())
+    write(tmp_path, "training: {epochs: 3}").rename("signs")
+    assert load_settings(Path("signs")).training.epochs == 3, "a file of that name comes first"
 
 
 def test_merged_settings_survive_a_round_trip(tmp_path):

@@ -2,9 +2,9 @@
 --set merged. What differs from the default is marked.
 
 examples:
-  toolkit config --check configs/signs.yaml my_config.yaml        every file, with its first mistake
-  toolkit config --print configs/signs.yaml                       the merged settings, as YAML
-  toolkit config --print configs/signs.yaml --set training.epochs=40
+  toolkit config --check signs my_config.yaml                every file, with its first mistake
+  toolkit config --print signs > my_config.yaml        settings that ship, merged, to change
+  toolkit config --print my_config.yaml --set training.epochs=40
   toolkit config --print                                          the defaults
 
 Without --check or --print, files are checked. --json prints as the last line {"files": {FILE: "" or its mistake}}
@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
             print(json.dumps(settings.model_dump(mode="json")))
         return 0
     if not args.files:
-        raise ConfigError("name a file, e.g. toolkit config --check configs/signs.yaml")
+        raise ConfigError("name a file, e.g. toolkit config --check my_config.yaml")
     mistakes: dict[str, str] = {}
     for path in args.files:
         try:

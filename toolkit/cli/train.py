@@ -5,9 +5,9 @@ augmentation) and can be changed one by one with flags or --set. Everything a ru
 config.yaml, best and last checkpoint, log.jsonl, curves.png, confusion-val.png, report.md and report.html.
 
 examples:
-  toolkit train --config configs/small_config.yaml --epochs 50
-  toolkit train --config configs/signs.yaml      body and hands: recognises most signs
-  toolkit train --config configs/small_config.yaml --pose_dir dataset/poses --batch_size 2 --num_frames 8
+  toolkit train --config small_config --epochs 50       the guide's (what ships goes by its name)
+  toolkit train --config signs                          body and hands: recognises most signs
+  toolkit train --config my_config.yaml --pose_dir dataset/poses --batch_size 2 --num_frames 8
   toolkit train --input_type features --feature_dir dataset/features
   toolkit train --set training.learning_rate=5e-4 --set augmentation.enabled=false
   toolkit train --resume --output_dir runs/pose            continue after Ctrl-C, with the run's own settings
@@ -59,7 +59,8 @@ MAY_CHANGE = ("training.epochs", "training.num_threads", "data.decode_workers", 
 
 
 def add_flags(parser: Parser) -> None:
-    parser.flag("config", type=Path, metavar="FILE", help="YAML settings, e.g. configs/small_config.yaml")
+    parser.flag("config", type=Path, metavar="FILE",
+                help="YAML settings, or the name of ones that ship: signs, small_config, features, video")  # fmt: skip
     parser.flag("epochs", type=int, metavar="N", help="passes over the training clips (default: 50)")
     parser.flag("batch_size", type=int, metavar="N", help="clips per training step (default: 32)")
     parser.flag("num_frames", type=int, metavar="N", help="frames per clip (default: all that the store has)")
