@@ -60,7 +60,7 @@ MAY_CHANGE = ("training.epochs", "training.num_threads", "data.decode_workers", 
 
 def add_flags(parser: Parser) -> None:
     parser.flag("config", type=Path, metavar="FILE",
-                help="YAML settings, or the name of ones that ship: signs, small_config, features, video")  # fmt: skip
+                help="YAML settings, or what ships: signs, small_config, features, video")  # fmt: skip
     parser.flag("epochs", type=int, metavar="N", help="passes over the training clips (default: 50)")
     parser.flag("batch_size", type=int, metavar="N", help="clips per training step (default: 32)")
     parser.flag("num_frames", type=int, metavar="N", help="frames per clip (default: all that the store has)")
