@@ -41,6 +41,9 @@ def load_settings(path: Path | None = None, overrides: Mapping[str, Any] | None 
         if not key or not isinstance(raw.setdefault(section, {}), dict):
             raise ConfigError(f"'{dotted}' does not name a setting; write section.key, e.g. training.epochs")
         raw[section] = {**raw[section], key: value}
+    given = overrides or {}
+    if ("training.epochs" in given or "training.batch_size" in given) and "training.min_steps" not in given:
+        raw["training"] = {**raw["training"], "min_steps": 0}  # who names them wants them as they are
     _refuse_unknown(raw, str(path or "settings"))
     try:
         settings = Settings.model_validate(raw)

@@ -172,7 +172,7 @@ def _train(settings: Settings, run_dir: Path, resume: bool, log: EventLog) -> di
         log("resumed", after_epoch=trainer.epoch)
     replace_file(run_dir / "config.yaml", settings.to_yaml().encode())
     try:
-        with EpochProgress(settings.training.epochs) as show:
+        with EpochProgress(trainer.settings.training.epochs) as show:
 
             def on_epoch(row: EpochRow) -> None:
                 show(row)
@@ -184,7 +184,7 @@ def _train(settings: Settings, run_dir: Path, resume: bool, log: EventLog) -> di
         if trainer.epoch:
             how = f"Continue with: toolkit train --resume --output_dir {run_dir}"
             print(
-                f"\nstopped; kept: {trainer.epoch} of {settings.training.epochs} epochs. {how}",
+                f"\nstopped; kept: {trainer.epoch} of {trainer.settings.training.epochs} epochs. {how}",
                 file=sys.stderr,
             )
         else:
@@ -253,7 +253,8 @@ def _resumed(args: argparse.Namespace, overrides: dict[str, Any]) -> tuple[Path,
     if not (args.output_dir / "last.safetensors").is_file() or not old_path.is_file():
         raise ConfigError(f"{args.output_dir} holds no run to continue; leave --resume out to start one")
     old = load_settings(old_path)
-    settings = load_settings(args.config or old_path, overrides)
+    kept = {"training.min_steps": old.training.min_steps}  # --epochs alone would switch it off
+    settings = load_settings(args.config or old_path, kept | overrides)
     before, now = _flat(old.model_dump()), _flat(settings.model_dump())
     changed = [key for key in now if now[key] != before[key] and key not in MAY_CHANGE]
     if changed:

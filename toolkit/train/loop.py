@@ -25,6 +25,7 @@ from toolkit.train.allocator import without_cycle_search
 from toolkit.train.augment import make_augmentation
 from toolkit.train.checkpoint import RunInfo, read_checkpoint, save_checkpoint
 from toolkit.train.dataset import LabelledClips, VideoClips
+from toolkit.train.few_clips import for_few_clips
 from toolkit.train.log import EpochRow, RunLog, draw_curves, peak_rss_mib
 from toolkit.train.model import ModelSpec, SignClassifier
 from toolkit.train.optimizer import Average, FlatAdamW, learning_rate
@@ -72,6 +73,7 @@ class Trainer:
         facts: dict[str, Any],
         resume: bool = False,
     ) -> None:
+        settings = for_few_clips(settings, len(train))
         self.settings, self.spec, self.train, self.val = settings, spec, train, val
         self.run_dir, self.extractor, self.facts = run_dir, extractor, facts
         self.augment = make_augmentation(spec.mode, settings.augmentation, spec.layout)

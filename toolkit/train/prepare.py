@@ -15,6 +15,7 @@ from toolkit.errors import ConfigError, TrainingError
 from toolkit.recordings import read_index
 from toolkit.store import FeatureStore, Record
 from toolkit.train.dataset import LabelledClips, StoreClips, VideoClips, count_without_features, open_store
+from toolkit.train.few_clips import for_few_clips
 from toolkit.train.model import ModelSpec
 from toolkit.train.settings import Settings
 from toolkit.train.split import choose_val_signers, warn_of_class_list, warn_of_duplicates, warn_of_few
@@ -90,6 +91,13 @@ def prepare(settings: Settings) -> Prepared:
         what = f"signers {', '.join(sorted(unseen))}" if unseen else f"split '{data.val_split}'"
         notes.append(f"no clips of {what} to validate on: the last epoch counts as the best")
     notes += [f"{count} clips skipped: {reason}" for reason, count in skipped.items()]
+    as_run = for_few_clips(settings, len(train))
+    if as_run != settings:
+        size, epochs = as_run.training.batch_size, as_run.training.epochs
+        notes.append(
+            f"{len(train)} training clips are few: batches of {size} and {epochs} epochs instead of "
+            f"{settings.training.batch_size} and {settings.training.epochs} (training.min_steps)"
+        )
     model = settings.model
     spec = ModelSpec(
         mode=settings.mode,
@@ -114,9 +122,7 @@ def prepare(settings: Settings) -> Prepared:
         "val_clips": 0 if val is None else len(val),
         "clips": {"train": _digest(train), "val": _digest(val)},
         "skipped": skipped,
-        "settings": settings.model_dump(
-            mode="json", include={"model", "training", "features", "augmentation"}
-        ),
+        "settings": as_run.model_dump(mode="json", include={"model", "training", "features", "augmentation"}),
     }
     return Prepared(train, val, spec, extractor, facts, skipped, tuple(notes))
 

@@ -91,6 +91,8 @@ class DataSettings(_Section):
 class TrainingSettings(_Section):
     """The optimiser, and which weights are kept.
 
+    min_steps: a run on few clips takes at least so many steps, by smaller batches and more epochs than these
+    (train/few_clips); 0 = as written, and so when epochs or batch_size are given by a flag or --set.
     validate_every: epochs; the last one is always validated. choose: the weights that are evaluated and exported:
     of the epoch with the best top-1 on the validation clips (whose figure is then a little too good), or the last.
     patience: stop when this many epochs in a row brought no better top-1 on the validation clips, 0 = never.
@@ -102,6 +104,7 @@ class TrainingSettings(_Section):
 
     epochs: Count = 50
     batch_size: Count = 32
+    min_steps: Annotated[int, Field(ge=0)] = 0
     learning_rate: Annotated[Number, Field(gt=0)] = 2e-3
     weight_decay: Annotated[Number, Field(ge=0)] = 0.3
     warmup: Fraction = 0.05
