@@ -89,6 +89,12 @@ class Recognizer:
         extractor = trained_extractor(metadata, threads, backend, model_asset)
         return cls(session, metadata, ClipReader(metadata, extractor, override, weights_dir))
 
+    @property
+    def threshold(self) -> float:
+        """The score, 0..1, below which an answer is not to be relied on: chosen on the model's validation clips,
+        DEFAULT_THRESHOLD where it has none."""
+        return DEFAULT_THRESHOLD if self.metadata.threshold is None else self.metadata.threshold
+
     def predict(self, source: Source, top: int = 5, frame_start: int = 1, frame_end: int = -1) -> Prediction:
         """The sign of one clip.
 
@@ -142,7 +148,7 @@ class Recognizer:
 
     def new_stream(self, top: int = 5, threshold: float | None = None) -> SignStream:
         """What `stream` gives its frames to; for callers that have moments instead of a frame rate."""
-        needed = next(t for t in (threshold, self.metadata.threshold, DEFAULT_THRESHOLD) if t is not None)
+        needed = self.threshold if threshold is None else threshold
         if top < 1 or not 0 <= needed <= 1:
             raise InputError(f"top is {top}, threshold {needed}; give a number from 1, and one in 0..1")
         layout = get_layout(self.metadata.layout) if self.metadata.mode == "pose" else None

@@ -20,7 +20,7 @@ from toolkit.clips import (
     suffix_rank,
 )
 from toolkit.errors import IndexFileError
-from toolkit.untrusted import LARGEST_INDEX, MOST_CLIPS, is_label, read_bounded, shown
+from toolkit.untrusted import LARGEST_INDEX, MOST_CLIPS, is_label, listed, read_bounded, shown
 
 VAL_EVERY = 5  # without a split of their own, every fifth clip of a gloss is kept for validation
 CSV_COLUMNS = ("path", "gloss", "split", "signer", "id", "frame_start", "frame_end")
@@ -29,9 +29,9 @@ CSV_COLUMNS = ("path", "gloss", "split", "signer", "id", "frame_start", "frame_e
 def read_index(source: Path, split: str | None = None) -> ClipIndex:
     """Read people's own recordings: a csv (path, gloss[, split, signer, ...]) or a folder per gloss.
 
-    In a csv, paths are relative to the csv's folder. A folder holds `gloss/clip.mp4` or
-    `split/gloss/clip.mp4`.
-    Clips without a split are divided: every fifth clip of a gloss goes to val, the others to train.
+    In a csv, paths are relative to the csv's folder. A folder holds `gloss/clip.mp4`, or `gloss/signer/clip.mp4`
+    to say who signs, or either of them in a folder per split (train, val, test). Clips without a split are
+    divided: every fifth clip of a gloss goes to val, the others to train.
 
     Raises:
         IndexFileError: the source is missing, has no usable rows, or names columns that are not known.
@@ -45,7 +45,7 @@ def read_index(source: Path, split: str | None = None) -> ClipIndex:
         raise IndexFileError(f"--index {source} is neither a csv file nor a folder; check the path")
     if any(not clip.split for clip in clips):
         clips = _divided(clips)
-        notes.append(f"no split given: every {VAL_EVERY}th clip of a gloss goes to val, the others to train")
+        notes.append(_about_split(clips))
     chosen = [clip for clip in clips if split in (None, clip.split)]
     if not chosen:
         raise IndexFileError(f"{source} lists no clips{f' of split {split}' if split else ''}")
@@ -105,39 +105,69 @@ def _csv_clip(row: dict[str, str | None], source: Path, line: int) -> Clip:
 
 def _folder_clips(root: Path, notes: list[str]) -> list[Clip]:
     try:
-        folders = sorted(path for path in root.iterdir() if path.is_dir())
+        folders = _folders_in(root)
         by_split = bool(folders) and all(folder.name in SPLITS for folder in folders)
-        glosses = [
-            (folder.name, sub) for folder in folders for sub in sorted(folder.iterdir()) if sub.is_dir()
+        pairs = [
+            (split.name if by_split else "", gloss)
+            for split in (folders if by_split else [root])
+            for gloss in _folders_in(split)
         ]
-        pairs = glosses if by_split else [("", folder) for folder in folders]
-        videos = [
-            (split, gloss.name, path)
+        takes = [
+            (split, gloss.name, signer, path)
             for split, gloss in pairs
-            for path in sorted(gloss.iterdir())
-            if suffix_rank(path) is not None and is_there(path)
+            for signer, path in [
+                *(("", path) for path in _videos_in(gloss)),
+                *((folder.name, path) for folder in _folders_in(gloss) for path in _videos_in(folder)),
+            ]
+        ]
+        loose = [
+            path for folder in {root, *(gloss.parent for _, gloss in pairs)} for path in _videos_in(folder)
         ]
     except OSError as error:
         raise IndexFileError(
             f"the folder {error.filename or root} cannot be read: {error.strerror}"
         ) from error
     clips = [
-        Clip(path.relative_to(root).as_posix(), gloss, split, "", path)
-        for split, gloss, path in videos
+        Clip(path.relative_to(root).as_posix(), gloss, split, signer, path)
+        for split, gloss, signer, path in takes
         if is_label(path.relative_to(root).as_posix())
     ]
-    if len(clips) < len(videos):
+    if len(clips) < len(takes):
         notes.append(
-            f"{len(videos) - len(clips)} videos are left out: their names hold control characters or are no UTF-8"
+            f"{len(takes) - len(clips)} videos are left out: their names hold control characters or are no UTF-8"
         )
     if not clips:
-        loose = next((path for path in sorted(root.iterdir()) if suffix_rank(path) is not None), None)
-        where = f"only beside its folders, such as {shown(loose.name)}" if loose else "at all"
+        where = f"only beside its folders, such as {shown(loose[0].name)}" if loose else "at all"
         raise IndexFileError(
             f"{root} holds no videos in folders ({where}); expected {root}/GLOSS/clip.mp4 with one folder per gloss, "
             f"and files that end in one of: {', '.join(VIDEO_SUFFIXES)}"
         )
+    if loose:
+        notes.append(
+            f"left out: {listed(path.name for path in loose)}, not in the folder of a gloss; move each into GLOSS/"
+        )
+    empty = sorted({gloss.name for _, gloss in pairs} - {clip.gloss for clip in clips})
+    if empty:
+        notes.append(f"no videos in the folders of: {listed(empty)}")
     return clips
+
+
+def _folders_in(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+def _videos_in(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if suffix_rank(path) is not None and is_there(path))
+
+
+def _about_split(clips: Sequence[Clip]) -> str:
+    text = f"no split given: every {VAL_EVERY}th clip of a gloss goes to val, the others to train. "
+    if all(clip.signer for clip in clips):
+        return f"{text}toolkit train --split_by signer validates on people that training does not see"
+    return (
+        f"{text}Say who signs (folders GLOSS/SIGNER/clip.mp4, or a csv with a column signer), and toolkit train "
+        "--split_by signer can validate on people that training does not see"
+    )
 
 
 def _divided(clips: Sequence[Clip]) -> list[Clip]:

@@ -10,6 +10,7 @@ import errno
 import json
 import re
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -70,3 +71,10 @@ def shown(value: object, limit: int = 60) -> str:
     except (ValueError, RecursionError):  # an integer of more than 4300 digits; nested too deeply
         return f"a {type(value).__name__} too long to show"
     return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def listed(names: Iterable[str], most: int = 10) -> str:
+    """Names for a message, at most `most` of them and then how many more there are."""
+    found = list(names)
+    more = f" and {len(found) - most} more" if len(found) > most else ""
+    return ", ".join(name if name.isprintable() else shown(name) for name in found[:most]) + more

@@ -167,6 +167,38 @@ def test_a_folder_may_hold_its_splits(tmp_path: Path) -> None:
     }
 
 
+def touched(*places: Path) -> None:
+    for place in places:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(b"x")
+
+
+@pytest.mark.parametrize("split", ["", "test"])
+def test_folders_may_say_who_signs(tmp_path: Path, split: str) -> None:
+    root = tmp_path / split
+    touched(root / "hello/anna/1.mp4", root / "hello/ben/1.mp4", root / "hello/3.mp4")
+    assert {(clip.gloss, clip.signer, clip.path.name) for clip in read_index(tmp_path).clips} == {
+        ("hello", "anna", "1.mp4"),
+        ("hello", "ben", "1.mp4"),
+        ("hello", "", "3.mp4"),
+    }
+
+
+def test_what_a_folder_of_recordings_leaves_out_is_said(tmp_path: Path) -> None:
+    touched(tmp_path / "hello/1.mp4", tmp_path / "loose.mp4", tmp_path / "readme.txt")
+    (tmp_path / "thanks").mkdir()
+    notes = read_index(tmp_path).notes
+    assert any("loose.mp4" in note and "readme" not in note for note in notes)
+    assert any("no videos in the folders of: thanks" in note for note in notes)
+    assert any("--split_by signer" in note and "GLOSS/SIGNER" in note for note in notes)
+
+
+def test_known_signers_need_no_advice_how_to_name_them(tmp_path: Path) -> None:
+    touched(tmp_path / "hello/anna/1.mp4", tmp_path / "hello/ben/1.mp4")
+    (note,) = read_index(tmp_path).notes
+    assert "--split_by signer validates on people" in note and "GLOSS/SIGNER" not in note
+
+
 def test_an_empty_folder_says_what_is_expected(tmp_path: Path) -> None:
     with pytest.raises(IndexFileError, match="one folder per gloss"):
         read_index(tmp_path)

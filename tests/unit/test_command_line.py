@@ -52,6 +52,16 @@ def test_an_error_of_the_user_is_one_message_and_status_2(capsys: pytest.Capture
     assert capsys.readouterr().err == "toolkit x: the value is wrong; use another\n"
 
 
+def test_after_ctrl_c_only_what_is_true_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    def stopped() -> int:
+        raise KeyboardInterrupt
+
+    assert run_guarded(stopped, "toolkit x") == 130
+    assert capsys.readouterr().err == "\ntoolkit x: stopped.\n"
+    assert run_guarded(stopped, "toolkit x", "The same command continues.") == 130
+    assert capsys.readouterr().err == "\ntoolkit x: stopped. The same command continues.\n"
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [

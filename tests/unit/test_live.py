@@ -89,6 +89,12 @@ def test_without_a_display_headless_is_named(display: str, monkeypatch: pytest.M
         Window("no window")
 
 
+def test_a_file_in_the_place_of_a_camera_is_told_where_it_goes(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["live", str(VIDEO), "clip.mp4"])
+    assert "Did you mean --source clip.mp4?" in capsys.readouterr().err
+
+
 def test_headless_prints_a_line_per_sign_and_a_report(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

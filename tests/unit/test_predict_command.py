@@ -65,6 +65,28 @@ def test_without_json_stdout_is_the_table(videos: Path, capsys: pytest.CaptureFi
     assert printed.err == ""
 
 
+def test_an_answer_below_the_threshold_is_marked(
+    videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    onnx = pytest.importorskip("onnx")
+    model = onnx.load(VIDEO)
+    thresholds = {"low.onnx": "0.0", "high.onnx": "1.0"}
+    for name, threshold in thresholds.items():
+        kept = [item for item in model.metadata_props if item.key != "sign_toolkit.threshold"]
+        del model.metadata_props[:]
+        model.metadata_props.extend(kept)
+        model.metadata_props.add(key="sign_toolkit.threshold", value=threshold)
+        onnx.save(model, tmp_path / name)
+        assert main(["predict", str(tmp_path / name), str(videos), "--json"]) == 0
+        printed = capsys.readouterr()
+        answers = json.loads(printed.out.splitlines()[-1])["predictions"]
+        doubtful = [one for one in answers if one["score"] < float(threshold)]
+        assert [one["sure"] for one in answers] == [one not in doubtful for one in answers]
+        assert printed.out.count(" ?") == len(doubtful)
+        assert (f"{len(doubtful)} of 2 answers" in printed.err) == bool(doubtful)
+    assert doubtful, "no softmax of these scores reaches 1"
+
+
 def test_a_broken_video_is_reported_and_the_rest_goes_on(
     videos: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

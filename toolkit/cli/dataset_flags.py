@@ -19,7 +19,7 @@ def add_dataset_flags(parser: Parser) -> None:
         "class_list", type=Path, metavar="FILE", help="keep only these glosses (wlasl_class_list.txt)"
     )
     parser.flag("subset", type=Path, metavar="FILE", help="keep only the ids of an nslt_100.json or the like")
-    own = "your own recordings instead: a csv (path, gloss[, split, signer]) or a folder per gloss"
+    own = "your own recordings instead: a csv (path, gloss[, split, signer]) or GLOSS/[SIGNER/]clip.mp4"
     parser.flag("index", type=Path, metavar="CSV|DIR", help=own)
     parser.flag("split", choices=[*SPLITS, "all"], default="all", help="only this split (default: all)")
     parser.flag(

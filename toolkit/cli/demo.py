@@ -3,7 +3,8 @@
 Draws a small data set of a synthetic signer (8 signs, 7 signers, 112 videos) in the format of WLASL, then runs
 the commands you would run on real data: extract, train, evaluate, export, predict, bench. Two of the signers are
 kept out of training, and all their videos are recognised at the end. All files stay in the demo's folder for you
-to look at; index.html shows everything on one page. Nothing is downloaded.
+to look at; index.html shows everything on one page. Nothing is downloaded. Run again, it makes its own files anew
+and leaves others in the folder alone.
 
 examples:
   toolkit demo
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from toolkit.demo.tour import Tour
 
 SUMMARY = "the whole pipeline on a drawn signer, in about two minutes"
+WHEN_STOPPED = "Run it again to start from the beginning."
 MARKER = "made-by-toolkit-demo.txt"
 
 
@@ -68,22 +70,30 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _begin(folder: Path) -> None:
-    """An empty folder to work in; an earlier demo's is emptied, anybody else's is left alone."""
+    """A folder to work in: what an earlier demo made in it goes, whatever else lies there stays."""
+    from toolkit.demo.tour import MADE
     from toolkit.errors import ConfigError
 
     if folder.exists() and any(folder.iterdir()) and not (folder / MARKER).exists():
         raise ConfigError(f"{folder} is not empty and not a demo's; give another --output_dir")
-    if folder.exists():
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True)
-    (folder / MARKER).write_text("Everything here is synthetic and can be deleted.\n", encoding="utf-8")
+    for name in MADE:
+        if (folder / name).is_dir():
+            shutil.rmtree(folder / name)
+        else:
+            (folder / name).unlink(missing_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / MARKER).write_text(
+        f"Made by toolkit demo, all of it synthetic: {', '.join(MADE)}. The demo, run again, makes these anew and "
+        "leaves everything else in this folder alone.\n",
+        encoding="utf-8",
+    )
 
 
 def _print_summary(tour: Tour) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from toolkit.demo.page import NEXT
+    from toolkit.demo.next_steps import next_steps
 
     console = Console()
     table = Table(title="the demo in short", title_justify="left")
@@ -107,5 +117,5 @@ def _print_summary(tour: Tour) -> None:
     console.print(table)
     console.print(f"\nLook at it all on one page: {tour.page}", highlight=False, soft_wrap=True)
     console.print(
-        f"\nNext, your own videos, a folder per sign:\n{NEXT.rstrip()}", highlight=False, soft_wrap=True
+        f"\nNext, your own videos, a folder per sign:\n\n{next_steps()}", highlight=False, soft_wrap=True
     )

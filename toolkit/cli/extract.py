@@ -5,11 +5,12 @@ command continues where it stopped, and only adds what is new. Clips that cannot
 reason and do not stop the run.
 
 examples:
+  toolkit extract --index my_recordings --landmarks body_hands --num_frames 32 --output_dir my_poses
+      (your own: my_recordings/GLOSS/clip.mp4 or my_recordings/GLOSS/SIGNER/clip.mp4, or a csv; recognises most)
   toolkit extract --mode pose --json_path dataset/WLASL_v0.3.json --video_dir dataset/videos \\
       --class_list dataset/wlasl_class_list.txt --split train --output_dir dataset/poses --num_frames 16
   toolkit extract --mode features --json_path dataset/WLASL_v0.3.json --video_dir dataset/videos \\
       --output_dir dataset/features --embed_dim 128
-  toolkit extract --index my_recordings/ --output_dir my_poses     (a folder per gloss)
 
 exit status: 0 all clips extracted; 1 done, but some clips failed (listed); 2 something to put right
 """
@@ -25,12 +26,14 @@ from typing import TYPE_CHECKING
 from toolkit.cli.dataset_flags import add_dataset_flags, read_dataset
 from toolkit.cli.extractor_flags import add_extractor_flags, read_extractor
 from toolkit.cli.flags import Parser
+from toolkit.untrusted import listed
 
 if TYPE_CHECKING:
     from toolkit.clips import ClipIndex
     from toolkit.extract.run import Plan, Report
 
 SUMMARY = "videos -> landmarks or CNN features, once (resumable)"
+WHEN_STOPPED = "What is done is kept; the same command continues."
 SHOWN = 10  # failures and notes printed before "and N more"
 
 
@@ -111,10 +114,10 @@ def _print_report(index: ClipIndex, report: Report, plan: Plan) -> None:
     if index.left_out:
         console.print(f"only the first {len(index.clips)} found were taken (--max_videos)", highlight=False)
     if coverage.glosses_without_clips:
-        console.print(f"{len(coverage.glosses_without_clips)} glosses have no video at all: "
-                      + _some(list(coverage.glosses_without_clips)))  # fmt: skip
+        console.print("no video at all of these glosses: "
+                      + listed(coverage.glosses_without_clips))  # fmt: skip
     rate = f" in {report.seconds:.1f} s, {report.done / report.seconds:.1f} clips/s" if report.done else ""
-    console.print(f"{report.done} clips extracted{rate}; {report.skipped} were there already; "
+    console.print(f"{report.done} clips extracted{rate}; {report.skipped} were there already, "
                   f"{len(report.failed)} failed; store: {plan.output_dir}", highlight=False)  # fmt: skip
     for reason in list(report.failed.values())[:SHOWN]:
         console.print(f"  failed: {reason}", highlight=False, markup=False)
@@ -122,9 +125,5 @@ def _print_report(index: ClipIndex, report: Report, plan: Plan) -> None:
         console.print(f"  ... and {len(report.failed) - SHOWN} more, see index.jsonl in the store")
     if report.nobody:
         console.print(
-            f"nobody was found in {len(report.nobody)} clips: {_some(report.nobody)}", highlight=False
+            f"nobody was found in {len(report.nobody)} clips: {listed(report.nobody)}", highlight=False
         )
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:SHOWN]) + (f", ... ({len(names)} in all)" if len(names) > SHOWN else "")

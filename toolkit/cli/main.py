@@ -62,10 +62,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     verb.add_flags(parser)
     args, unknown = parser.parse_known_args(words[1:])
     if unknown:
-        parser.error(
-            f"unknown argument {unknown[0]}.{nearest(unknown[0].split('=')[0], parser.known_flags())}"
-        )
-    return run_guarded(lambda: int(verb.run(args)), f"toolkit {words[0]}")
+        meant = nearest(unknown[0].split("=")[0], parser.known_flags())
+        if "--source" in parser.known_flags() and not unknown[0].startswith("-"):
+            meant = f" Did you mean --source {unknown[0]}?"
+        parser.error(f"unknown argument {unknown[0]}.{meant}")
+    when_stopped = getattr(verb, "WHEN_STOPPED", "")
+    return run_guarded(lambda: int(verb.run(args)), f"toolkit {words[0]}", when_stopped)
 
 
 def too_old(version: tuple[int, int]) -> str:
@@ -79,8 +81,11 @@ def too_old(version: tuple[int, int]) -> str:
     )
 
 
-def run_guarded(action: Callable[[], int], name: str) -> int:
-    """Run a command; an error the user can cure becomes one message and status 2, Ctrl-C status 130."""
+def run_guarded(action: Callable[[], int], name: str, when_stopped: str = "") -> int:
+    """Run a command; an error the user can cure becomes one message and status 2, Ctrl-C status 130.
+
+    when_stopped: what becomes of the work after Ctrl-C, and how to go on.
+    """
     try:
         with _termination_as_ctrl_c():
             return action()
@@ -94,7 +99,7 @@ def run_guarded(action: Callable[[], int], name: str) -> int:
         print(f"{name}: {cure}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as stop:
-        print(f"\n{name}: stopped. What is done is kept; the same command continues.", file=sys.stderr)
+        print(f"\n{name}: stopped. {when_stopped}".rstrip(), file=sys.stderr)
         return 143 if isinstance(stop, Terminated) else 130
 
 

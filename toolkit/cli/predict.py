@@ -4,13 +4,17 @@ Sources are video files, folders (all video files in them, subfolders included),
 or features of one clip, (T, *item_shape) float32. A source that cannot be read is reported, and the others go
 on.
 
+A model knows its own signs only and answers with the likeliest of them, whatever it is shown. An answer that scores
+below its threshold (chosen on validation clips; 0.5 where there were none) is marked with "?": do not rely on it.
+A sign that it never learnt can score high all the same.
+
 examples:
   toolkit predict model.onnx clip.mp4
   toolkit predict model.onnx recordings/ --top 3
   toolkit predict model.onnx clip.mp4 --json
   toolkit predict model.onnx recordings/ --csv > answers.csv
 
---json prints as the last line {"source", "gloss", "score", "top": [[gloss, score], ...]} for one file, and
+--json prints as the last line {"source", "gloss", "score", "sure", "top": [[gloss, score], ...]} for one file, and
 {"predictions": [such objects], "failed": {source: reason}} for several sources or a folder. A single file
 that cannot be read gives {"source", "error"}. --csv prints source, gloss, score, gloss2, score2, ... and error.
 --timing adds load_ms (the extractor's networks, for the first video), decode_ms, extract_ms (poses or features)
@@ -106,12 +110,16 @@ def run(args: argparse.Namespace) -> int:
     if args.csv:
         _print_csv(predictions, failed, timings)
     else:
-        _print_table(predictions, timings)
+        _print_table(predictions, timings, recognizer.threshold)
     if failed:
         print(f"{len(failed)} of {len(files)} sources could not be read.", file=sys.stderr)
     if args.json:
         single = len(args.sources) == 1 and not args.sources[0].is_dir()
-        print(json.dumps(_report(predictions, failed, timings, single), ensure_ascii=False))
+        print(
+            json.dumps(
+                _report(predictions, failed, timings, recognizer.threshold, single), ensure_ascii=False
+            )
+        )
     return 1 if failed else 0
 
 
@@ -161,7 +169,9 @@ def _read_array(file: Path) -> Any:
         ) from error
 
 
-def _print_table(predictions: dict[Path, Prediction], timings: dict[Path, dict[str, float]]) -> None:
+def _print_table(
+    predictions: dict[Path, Prediction], timings: dict[Path, dict[str, float]], threshold: float
+) -> None:
     from toolkit.cli.plain_table import table_lines
 
     if not predictions:
@@ -172,8 +182,16 @@ def _print_table(predictions: dict[Path, Prediction], timings: dict[Path, dict[s
     for source, prediction in predictions.items():
         others = ", ".join(f"{gloss} {score:.2f}" for gloss, score in prediction.top[1:])
         spent = [f"{timings[source][name]:.1f}" for name in times]
-        rows.append([str(source), prediction.gloss, f"{prediction.score:.2f}", *spent, others])
+        mark = "" if prediction.score >= threshold else " ?"
+        rows.append([str(source), prediction.gloss + mark, f"{prediction.score:.2f}", *spent, others])
     print(*table_lines(headings, rows, frozenset(headings[2:-1])), sep="\n")
+    unsure = sum(prediction.score < threshold for prediction in predictions.values())
+    if unsure:
+        print(
+            f"{unsure} of {len(predictions)} answers score below the model's threshold of {threshold:.2f} and are "
+            "marked with ?: it may be any sign, or none",
+            file=sys.stderr,
+        )
 
 
 def _print_csv(
@@ -198,10 +216,17 @@ def _report(
     predictions: dict[Path, Prediction],
     failed: dict[Path, str],
     timings: dict[Path, dict[str, float]],
+    threshold: float,
     single: bool,
 ) -> dict[str, Any]:
     objects: list[dict[str, Any]] = [
-        {"source": str(source), "gloss": found.gloss, "score": found.score, "top": found.top}
+        {
+            "source": str(source),
+            "gloss": found.gloss,
+            "score": found.score,
+            "sure": found.score >= threshold,
+            "top": found.top,
+        }
         | ({"timing": {name: round(spent, 3) for name, spent in timings[source].items()}} if timings else {})
         for source, found in predictions.items()
     ]

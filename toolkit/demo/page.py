@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from toolkit.demo.dataset import DatasetPaths
+from toolkit.demo.next_steps import RECORDINGS, next_steps
 from toolkit.demo.page_pictures import line_plot, sprite, strip, with_skeletons
 from toolkit.demo.page_style import SCRIPT, STYLE
 from toolkit.demo.page_tables import answers_table, confusion_table, cost_table
@@ -28,14 +29,6 @@ MADE_UP = (
     "Synthetic: a drawn signer and made-up signs. The figures show that everything works on this computer, not how "
     "well signing of real people is recognised; the README has those."
 )
-NEXT = """
-toolkit extract --index my_recordings --landmarks body_hands --num_frames 32 --output_dir my_poses
-toolkit train --config configs/signs.yaml --pose_dir my_poses --output_dir my_run
-toolkit evaluate my_run --split val
-toolkit export my_run --output my_model.onnx
-toolkit live my_model.onnx
-"""
-"""From a folder per sign to the camera. The same commands stand in the README."""
 SAID = {
     "draw": "draw the videos",
     "extract": "extract: look at every video once",
@@ -210,10 +203,9 @@ def _next(tour: Tour) -> str:
     listed = "".join(f"<li><b>{name}</b>: {what}</li>" for name, what in files)
     return (
         "<h2>Now your own videos</h2>"
-        '<p class="note">One folder per sign with five takes or more, best by several people: '
-        "my_recordings/hello/anna1.mp4, my_recordings/thanks/ben1.mp4, ... Every fifth take is kept for validation. "
-        "In the folder of the source:</p>"
-        f'<div class="code"><pre>{escape(NEXT.strip())}</pre></div>'
+        f'<p class="note">One folder per sign with five takes or more, best by several people: {RECORDINGS} Every '
+        "fifth take is kept for validation. In a terminal, in the folder where the demo was started:</p>"
+        f'<div class="code"><pre>{escape(next_steps())}</pre></div>'
         f"<h3>What lies in this folder</h3><ul>{listed}</ul>"
         f"<footer>{MADE_UP} Nothing was downloaded or sent for this page.</footer>"
     )

@@ -7,7 +7,9 @@ shows the command, passes its output on, and keeps the JSON that the command end
 from __future__ import annotations
 
 import json
+import os
 import shlex
+import shutil
 import subprocess
 import sys
 import time
@@ -23,6 +25,8 @@ from toolkit.errors import ToolkitError
 GLOSSES, SIGNERS, TAKES = 8, 7, 2
 TEST_SIGNERS = 2  # nobody trains or chooses on them; one more is for validation
 EPOCHS = 60
+MADE = ("dataset", "poses", "run", "model.onnx", "results", "index.html")
+"""All that a tour writes into its folder."""
 SILENT = ("evaluate", "export", "predict")
 """Stages whose commands show no progress of their own."""
 
@@ -134,6 +138,9 @@ def _run(command: list[str], show: bool) -> tuple[dict[str, Any], str]:
         stderr=None if show else subprocess.STDOUT,
         text=True,
         encoding="utf-8",
+        env=os.environ | {"COLUMNS": str(shutil.get_terminal_size().columns)}
+        if sys.stdout.isatty()
+        else None,
     )
     assert process.stdout is not None
     answer, said = "", []

@@ -14,7 +14,9 @@ from toolkit.errors import ConfigError
 from toolkit.live.text import Image
 
 QUIT_KEYS = {ord("q"), ord("Q"), 27}  # 27 is Escape
-_HEADLESS = "run it with --headless to get lines of text instead"
+_HEADLESS = (
+    "run it with --headless to get lines of text instead (without a camera, with --source clip.mp4 too)"
+)
 _TRIAL = "import cv2; cv2.namedWindow('trial'); cv2.destroyAllWindows()"
 _TRIAL_S = 20.0
 

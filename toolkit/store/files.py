@@ -91,12 +91,24 @@ class StoreSpec:
 
     def differences(self, other: StoreSpec) -> str:
         """What the two disagree on, for an error message: this one's value first."""
-        mine, theirs = asdict(self), asdict(other)
+        mine, theirs = _flat(asdict(self)), _flat(asdict(other))
         return "; ".join(
-            f"{key}: the store has {shown(mine[key], 500)}, this command gives {shown(theirs[key], 500)}"
-            for key in mine
-            if mine[key] != theirs[key]
+            f"{key}: the store has {shown(mine.get(key), 200)}, this command gives {shown(theirs.get(key), 200)}"
+            for key in mine | theirs
+            if mine.get(key) != theirs.get(key)
         )
+
+
+def _flat(nested: dict[str, Any]) -> dict[str, Any]:
+    """{"extractor": {"landmarks": "body"}} -> {"extractor.landmarks": "body"}."""
+    flat: dict[str, Any] = {}
+    for key, value in nested.items():
+        flat |= (
+            {f"{key}.{inner}": one for inner, one in value.items()}
+            if isinstance(value, dict)
+            else {key: value}
+        )
+    return flat
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,32 @@
+"""What to type after the tour: from a folder per sign to the camera. The same commands stand in the README."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+RECORDINGS = "my_recordings/hello/anna1.mp4, my_recordings/thanks/ben1.mp4, ..."
+COMMANDS = """\
+toolkit extract --index my_recordings --landmarks body_hands --num_frames 32 --output_dir my_poses
+toolkit train --config signs --pose_dir my_poses --output_dir my_run
+toolkit evaluate my_run --split val
+toolkit export my_run --output my_model.onnx
+toolkit live my_model.onnx"""
+
+
+def next_steps() -> str:
+    """The commands; before them, where a terminal would not find `toolkit` yet, the one that changes that."""
+    return "\n".join(filter(None, (activation(), COMMANDS)))
+
+
+def activation() -> str:
+    """How this process's virtual environment is activated; "" when it is, or when there is none."""
+    if sys.prefix == sys.base_prefix or os.environ.get("VIRTUAL_ENV"):
+        return ""
+    folder = Path(sys.prefix)
+    if folder.is_relative_to(Path.cwd()):
+        folder = folder.relative_to(Path.cwd())
+    if os.name == "nt":
+        return rf"{folder}\Scripts\activate"
+    return f". {folder.as_posix()}/bin/activate"
