@@ -61,6 +61,7 @@ ROWS = (
     Row("train", "pose", NAIVE, default=False, quick=False),
     *(Row("export", mode, once=True, quick=False) for mode in MODES),
     *(Row("infer", mode, "onnx", quick=False) for mode in MODES),
+    *(Row("infer", mode, "onnx int8", default=False, quick=False) for mode in MODES),
     *(Row("infer", mode, "torch", default=False, quick=False) for mode in MODES),
 )
 """All rows. `floor` is the interpreter with numpy: what any row costs before it does anything."""
@@ -201,7 +202,7 @@ def baseline(row: Row, rows: Sequence[Row]) -> Row | None:
         return None
     wanted = _otherwise(row)
     for other in rows:
-        if wanted == (other.stage, other.mode, other.backend):
+        if other != row and wanted == (other.stage, other.mode, other.backend):
             return other
     alike = [other for other in rows if other.stage == row.stage and other.default]
     if not row.default:

@@ -12,18 +12,19 @@ import statistics
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bench.inputs import VIDEO_SIZE, batch_reader, training_settings
 from bench.limits import machine
 from bench.measure import Laps, now, private_memory
-from bench.multiply_adds import of_extraction, of_file
+from bench.model_rows import export, infer
+from bench.multiply_adds import of_extraction
 from bench.outcome import Outcome, per_clip
 from bench.plan import MACHINE, NAIVE, VARIANTS, Job
 from toolkit.errors import VideoReadError, require
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    pass
 
 
 LIBRARIES = {
@@ -33,10 +34,6 @@ LIBRARIES = {
 }
 """backend -> (the heavy import behind it, the extra that brings it)."""
 WARM_UP_STEPS = {"pose": 10, "features": 10, "video": 1}
-INFER_CLIPS = (
-    4  # different clips, so that no cache knows the answer; few, so that they do not add to the peak
-)
-INFER_RUNS = {"pose": 100, "features": 100, "video": 12}
 LEAST_HELD = 8  # batches
 
 
@@ -212,59 +209,6 @@ def _train_naively(job: Job) -> Outcome:
         "threads": 1,
     }
     return Outcome(figures)
-
-
-def export(job: Job) -> Outcome:
-    """The trained run -> a verified .onnx file."""
-    began = now()
-    for module in ("torch", "onnx", "onnxscript"):
-        require(module, "train")
-    from export.classifier import export_run
-
-    imported = now()
-    path = job.work_dir / "model.onnx"
-    report = export_run(job.runs[job.row.mode], path)
-    spent = now().since(imported)
-    figures = {
-        "import_s": imported.since(began).wall_s,
-        "first_ms": 1000 * spent.wall_s,  # the one and only
-        "cpu_s": spent.cpu_s,
-    }
-    figures |= {"model_bytes": report.size_bytes, "private_bytes": private_memory().byte_count}
-    figures["multiply_adds_per_clip"] = of_file(path, job.options.num_frames)
-    return Outcome(figures, made=str(path))
-
-
-def infer(job: Job) -> Outcome:
-    """One clip at a time through the classifier; its landmarks, features or frames are there already."""
-    take = batch_reader(job)
-    clips = [take(range(place, place + 1)) for place in range(INFER_CLIPS)]
-    began = now()
-    answer: Callable[[NDArray[Any]], Any]
-    if job.row.backend == "torch":
-        torch = require("torch", "train")
-        from toolkit.train.checkpoint import load_run
-
-        imported = now()
-        torch.set_num_threads(1)
-        model, _ = load_run(job.runs[job.row.mode])
-
-        def answer(clip: NDArray[Any]) -> Any:
-            with torch.inference_mode():
-                return model(torch.from_numpy(clip))
-    else:
-        from toolkit.recognizer import Recognizer
-
-        imported = now()
-        answer = Recognizer.load(job.models[job.row.mode]).logits
-    loaded = now()
-    laps = Laps()
-    for number in range(INFER_RUNS[job.row.mode]):
-        answer(clips[number % len(clips)])
-        laps.lap()
-    figures = {"import_s": imported.since(began).wall_s, "load_s": loaded.since(imported).wall_s}
-    figures |= {"cold_cpu_s": laps.cold_start(began), "private_bytes": private_memory().byte_count}
-    return Outcome(figures | per_clip(laps.figures(), 1))
 
 
 STAGES: dict[str, Callable[[Job], Outcome]] = {

@@ -158,6 +158,7 @@ def test_a_run_goes_through_export_and_inference(recordings: Path, tmp_path: Pat
         ("train", "", "runs"),
         ("export", "", "models"),
         ("infer", "onnx", ""),
+        ("infer", "onnx int8", ""),
         ("infer", "torch", ""),
     ):
         row = Row(stage, "features", backend)
