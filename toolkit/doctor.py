@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from toolkit import machine
-from toolkit.errors import ToolkitError, explain_import
+from toolkit.errors import ToolkitError, explain_import, install_line
 
 PACKAGE = "sign-toolkit"
 MODULES = {"opencv-python": "cv2"}
@@ -169,7 +169,7 @@ def _extras() -> Iterator[Finding]:
     for extra, names in asked.items():
         missing = [name for name in names if not _is_installed(name)]
         found = f"for {EXTRAS[extra]}: " + (f"without {', '.join(missing)}" if missing else "installed")
-        yield _finding(f"extra {extra}", not missing, False, found, f'pip install "{PACKAGE}[{extra}]"')
+        yield _finding(f"extra {extra}", not missing, False, found, install_line(extra))
 
 
 CHECKS: tuple[tuple[str, bool, Callable[[], Iterator[Finding]]], ...] = (

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import importlib
 import re
+from pathlib import Path
 from types import ModuleType
 
 
@@ -95,6 +96,14 @@ def explain_import(error: ImportError) -> ImportError:
     return error
 
 
+def install_line(extra: str) -> str:
+    """What to type for an optional extra: from the folder of the source where this package runs from one."""
+    source = Path(__file__).parents[1]
+    if (source / "pyproject.toml").is_file():
+        return f'pip install --editable "{source}[{extra}]"'
+    return f'pip install "sign-toolkit[{extra}]"'
+
+
 def require(module: str, extra: str) -> ModuleType:
     """Import an optional module, or say which extra brings it.
 
@@ -106,5 +115,5 @@ def require(module: str, extra: str) -> ModuleType:
     except ImportError as error:
         raise MissingDependencyError(
             f"this needs the package '{module.partition('.')[0]}', which could not be imported ({error}). "
-            f'Install it with: pip install "sign-toolkit[{extra}]"'
+            f"Install it with: {install_line(extra)}"
         ) from error

@@ -126,3 +126,15 @@ def _windows_memory_mib() -> tuple[float, float | None]:
     status.length = ctypes.sizeof(status)
     ctypes.windll.kernel32.GlobalMemoryStatusEx(ctypes.byref(status))  # type: ignore[attr-defined,unused-ignore]
     return status.total / MIB, status.available / MIB
+
+
+def activation() -> str:
+    """How this process's virtual environment is activated; "" when it is, or when there is none."""
+    if sys.prefix == sys.base_prefix or os.environ.get("VIRTUAL_ENV"):
+        return ""
+    folder = Path(sys.prefix)
+    if folder.is_relative_to(Path.cwd()):
+        folder = folder.relative_to(Path.cwd())
+    if os.name == "nt":
+        return rf"{folder}\Scripts\activate"
+    return f". {folder.as_posix()}/bin/activate"

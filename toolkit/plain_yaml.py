@@ -45,7 +45,8 @@ def load_yaml(text: str) -> Any:
     try:
         return yaml.load(text, Loader=_PlainLoader)  # noqa: S506 (a SafeLoader that allows less)
     except yaml.YAMLError as error:
-        raise ValueError(str(error)) from error
+        tab = ". Indent with spaces: YAML takes no tabs" if "'\\t'" in str(error) else ""
+        raise ValueError(f"{error}{tab}") from error
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
     except (ArithmeticError, AttributeError, LookupError, TypeError) as error:

@@ -86,7 +86,7 @@ def _why_no_file(path: Path) -> str:
         return "does not exist"
     except OSError as error:
         return f"cannot be reached ({error.strerror})"
-    return "is not a plain file"
+    return "is a folder, not a video" if path.is_dir() else "is not a plain file"
 
 
 def _reason(error: Exception) -> str:

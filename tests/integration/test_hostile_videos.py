@@ -26,7 +26,7 @@ NAMED = {  # file -> what its error says
     "empty.mp4": "not a readable video",
     "picture_16k.mp4": "more than 67108864 pixels",
     "huge.mov": "more than 67108864 pixels",
-    "folder.mp4": "is not a plain file",
+    "folder.mp4": "is a folder, not a video",
     "pipe.mp4": "is not a plain file",
     "device.mp4": "is not a plain file",
     "loop.mp4": "cannot be reached .*links",

@@ -63,7 +63,8 @@ def test_the_message_names_the_cure(
 
 @pytest.mark.parametrize("verb", ["train --config x.yaml", "evaluate run", "export run"])
 def test_a_missing_extra_is_named_with_the_line_that_installs_it(tmp_path: Path, verb: str) -> None:
-    """As after `pip install sign-toolkit` alone: the packages of the extra cannot be imported."""
+    """As after an installation without extras: their packages cannot be imported. tests/wheel_check.py does the same
+    where the package runs from a wheel."""
     for name in ("torch", "pydantic", "yaml", "safetensors", "matplotlib", "onnx", "onnxscript"):
         reason = f"No module named '{name}'"
         (tmp_path / f"{name}.py").write_text(f"raise ModuleNotFoundError({reason!r})")
@@ -76,7 +77,7 @@ def test_a_missing_extra_is_named_with_the_line_that_installs_it(tmp_path: Path,
         check=False,
     )
     assert done.returncode == 2, done.stderr
-    assert 'pip install "sign-toolkit[train]"' in done.stderr and "Traceback" not in done.stderr
+    assert f'pip install --editable "{ROOT}[train]"' in done.stderr and "Traceback" not in done.stderr
 
 
 def test_an_old_python_is_told_the_cure() -> None:

@@ -64,3 +64,9 @@ def test_a_config_too_large_is_not_read(tmp_path: Path) -> None:
 def test_set_is_read_by_the_same_rules(value: str) -> None:
     with pytest.raises(ConfigError, match="--set"):
         parse_override(f"training.epochs={value}")
+
+
+def test_a_tab_is_told_apart(tmp_path: Path) -> None:
+    (tmp_path / "tab.yaml").write_text("training:\n\tepochs: 5\n")
+    with pytest.raises(ConfigError, match="spaces: YAML takes no tabs"):
+        load_settings(tmp_path / "tab.yaml")

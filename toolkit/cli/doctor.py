@@ -34,6 +34,7 @@ def run(args: argparse.Namespace) -> int:
     import json
 
     from toolkit.doctor import examine, is_ready
+    from toolkit.machine import activation
 
     show, findings = _printer(), []
     for finding in examine():
@@ -46,6 +47,8 @@ def run(args: argparse.Namespace) -> int:
     else:
         wrong = [finding.name for finding in findings if finding.required and not finding.ok]
         show(f"To be put right: {', '.join(wrong)}.", "bold red")
+    if any("pip" in finding.cure for finding in findings) and (command := activation()):
+        show(f"So that pip is this environment's, activate it first: {command}", "")
     if args.json:
         print(json.dumps({"ok": ready, "findings": [finding._asdict() for finding in findings]}))
     return 0 if ready else 2

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import sys
-from pathlib import Path
+from toolkit.machine import activation
 
 RECORDINGS = "my_recordings/hello/anna1.mp4, my_recordings/thanks/ben1.mp4, ..."
 COMMANDS = """\
@@ -18,15 +16,3 @@ toolkit live my_model.onnx"""
 def next_steps() -> str:
     """The commands; before them, where a terminal would not find `toolkit` yet, the one that changes that."""
     return "\n".join(filter(None, (activation(), COMMANDS)))
-
-
-def activation() -> str:
-    """How this process's virtual environment is activated; "" when it is, or when there is none."""
-    if sys.prefix == sys.base_prefix or os.environ.get("VIRTUAL_ENV"):
-        return ""
-    folder = Path(sys.prefix)
-    if folder.is_relative_to(Path.cwd()):
-        folder = folder.relative_to(Path.cwd())
-    if os.name == "nt":
-        return rf"{folder}\Scripts\activate"
-    return f". {folder.as_posix()}/bin/activate"
