@@ -29,8 +29,19 @@ def return_large_blocks() -> None:
         mallopt(_TRIM_THRESHOLD, KEPT_BYTES)
 
 
+def give_back_memory() -> None:
+    """Return to the system what was freed: 40 MB after loading two networks of 6 MB, 10 MB after a clip.
+
+    The C library of Linux keeps it otherwise; those of Windows, macOS and musl do not offer or need this.
+    """
+    trim = _c_function("malloc_trim")
+    if trim is not None:
+        trim(0)
+
+
 def forget_start() -> None:
-    """Let go of the libraries' machine code, most of which only ran while they started: 20 MB of 40 stay away.
+    """Let go of the libraries' machine code, most of which only ran while they started: of 40 MB of onnxruntime's and
+    the decoders' 20 stay away, of torch's 70.
 
     What runs again comes back page by page out of the system's file cache, in less than a millisecond for all. Only
     read-only code is let go of, which nothing can have changed.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
@@ -14,6 +12,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from toolkit.errors import ConfigError, ModelFileError
+from toolkit.process_memory import give_back_memory
 from toolkit.untrusted import printable
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
@@ -105,13 +104,3 @@ def _share_arena() -> None:
     memory = ort.OrtMemoryInfo("Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT)
     with suppress(RuntimeError):  # the program around this one has registered its own, which will do
         ort.create_and_register_allocator(memory, ort.OrtArenaCfg({"initial_chunk_size_bytes": ARENA_BYTES}))
-
-
-def give_back_memory() -> None:
-    """Return to the system what was freed: 40 MB after loading two networks of 6 MB, 10 MB after a clip.
-
-    The C library of Linux keeps it otherwise; those of Windows, macOS and musl do not offer or need this.
-    """
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
-    if trim is not None:
-        trim(0)

@@ -142,6 +142,7 @@ def _train(settings: Settings, run_dir: Path, resume: bool, log: EventLog) -> di
     import torch
 
     from toolkit.cli.train_progress import EpochProgress, print_summary
+    from toolkit.process_memory import forget_start
     from toolkit.train.allocator import keep_freed_memory
     from toolkit.train.checkpoint import replace_file
     from toolkit.train.log import EpochRow, peak_rss_mib
@@ -151,6 +152,7 @@ def _train(settings: Settings, run_dir: Path, resume: bool, log: EventLog) -> di
 
     began = time.perf_counter()
     keep_freed_memory()
+    forget_start()  # what importing torch ran
     torch.set_num_threads(settings.training.num_threads)
     with cured_memory_errors(settings):
         prepared = prepare(settings)
@@ -168,13 +170,17 @@ def _train(settings: Settings, run_dir: Path, resume: bool, log: EventLog) -> di
         trainer = Trainer(
             settings, spec, prepared.train, prepared.val, run_dir, prepared.extractor, prepared.facts, resume
         )
+    forget_start()
     if resume:
         log("resumed", after_epoch=trainer.epoch)
     replace_file(run_dir / "config.yaml", settings.to_yaml().encode())
     try:
         with EpochProgress(trainer.settings.training.epochs) as show:
+            first = trainer.epoch + 1
 
             def on_epoch(row: EpochRow) -> None:
+                if row.epoch == first:
+                    forget_start()
                 show(row)
                 log("epoch", **asdict(row))
 

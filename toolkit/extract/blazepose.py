@@ -21,7 +21,7 @@ from toolkit.extract.blazepose_landmarks import Pose, PoseLandmarks
 from toolkit.extract.protocol import Extraction, ExtractorSpec, Fingerprint
 from toolkit.extract.regions import Region
 from toolkit.landmarks import get_layout
-from toolkit.session import give_back_memory
+from toolkit.process_memory import give_back_memory
 from toolkit.weights import weights_sha256
 
 NETWORKS = tuple(blazepose_landmarks.WEIGHTS)

@@ -26,8 +26,7 @@ from toolkit.errors import ToolkitError, WorkerError
 from toolkit.extract import make_extractor
 from toolkit.extract.memory_limit import limit_memory
 from toolkit.extract.protocol import Extraction, ExtractorSpec, Fingerprint
-from toolkit.process_memory import forget_start, return_large_blocks
-from toolkit.session import give_back_memory
+from toolkit.process_memory import forget_start, give_back_memory, return_large_blocks
 from toolkit.video import with_frames
 
 ONE_THREAD_EACH = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")

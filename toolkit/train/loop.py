@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from toolkit.calibration import calibration_error, fit_temperature
 from toolkit.errors import TrainingError
 from toolkit.metrics import topk, wilson_interval
+from toolkit.process_memory import forget_start, give_back_memory
 from toolkit.train.allocator import without_cycle_search
 from toolkit.train.augment import make_augmentation
 from toolkit.train.checkpoint import RunInfo, read_checkpoint, save_checkpoint
@@ -100,6 +101,8 @@ class Trainer:
             self._save(row)
             on_epoch(row)
         assert self.best is not None, "a run has at least one epoch"
+        give_back_memory()  # of the steps, before pictures are drawn
+        forget_start()
         draw_curves(self.log.rows, self.run_dir / "curves.png", self.best.epoch)
         return Outcome(self.epoch, self.best.epoch, self.best.metrics, self.model.num_parameters)
 
