@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ from numpy.typing import NDArray
 from toolkit.clips import Clip, file_state
 from toolkit.errors import StoreError, StoreLockedError, StoreMismatchError
 from toolkit.store import FeatureStore, StoreSpec, StoreWriter
+from toolkit.store.files import DATA_FILE
 
 SPEC = StoreSpec("pose", (3, 4), 2, "body", {"backend": "test", "weights": "abc"})
 
@@ -59,6 +62,30 @@ def test_records_come_back_as_they_went_in(tmp_path: Path) -> None:
     assert store.load([]).shape == (0, *SPEC.record_shape)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_rows_are_read_when_they_are_asked_for(tmp_path: Path, dtype: str) -> None:
+    store = FeatureStore.open(fill(tmp_path, "abc", replace(SPEC, dtype=dtype)))
+    rows, whole = store.rows(["c", "a", "b"]), store.load(["c", "a", "b"])
+    assert len(rows) == 3
+    for places in ([0, 1, 2], [2, 0], np.array([1, 1])):
+        np.testing.assert_array_equal(rows[places], whole[places])
+    np.testing.assert_array_equal(np.stack(list(rows.checked())), whole)
+    few = rows.only([True, False, True])
+    np.testing.assert_array_equal(few[[1, 0]], whole[[2, 0]])
+
+
+def test_rows_of_a_store_that_shrinks_or_vanishes_are_an_error(tmp_path: Path) -> None:
+    folder = fill(tmp_path, "ab")
+    rows, data = FeatureStore.open(folder).rows(["a", "b"]), folder / DATA_FILE
+    os.truncate(data, data.stat().st_size - 1)
+    rows[[0]]
+    with pytest.raises(StoreError, match="'b' is damaged"):
+        rows[[0, 1]]
+    data.unlink()
+    with pytest.raises(StoreError, match="cannot be read"):
+        rows[[0]]
+
+
 def test_half_precision_halves_the_disk(tmp_path: Path) -> None:
     half = StoreSpec(SPEC.mode, SPEC.item_shape, SPEC.num_frames, SPEC.layout, SPEC.extractor, "float16")
     store = FeatureStore.open(fill(tmp_path, "ab", half))
@@ -88,11 +115,11 @@ def test_a_changed_video_is_not_held_but_a_copied_one_is(tmp_path: Path) -> None
 
 def test_a_changed_label_is_noted_without_a_new_record(tmp_path: Path) -> None:
     folder = fill(tmp_path, "a")
-    size = (folder / "data.bin").stat().st_size
+    size = (folder / DATA_FILE).stat().st_size
     with StoreWriter(folder, SPEC) as store:
         assert store.holds(clip(tmp_path, "a", gloss="drink"))
     assert FeatureStore.open(folder).records[0].gloss == "drink"
-    assert (folder / "data.bin").stat().st_size == size
+    assert (folder / DATA_FILE).stat().st_size == size
 
 
 def test_failures_are_remembered_until_they_are_forgotten(tmp_path: Path) -> None:

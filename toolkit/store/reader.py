@@ -1,4 +1,4 @@
-"""Reading a store; records stay on disk and are mapped into memory when they are asked for."""
+"""Reading a store; records stay on disk until they are asked for."""
 
 from __future__ import annotations
 
@@ -21,6 +21,61 @@ from toolkit.store.files import (
     read_index,
     read_spec,
 )
+
+AT_ONCE = 16  # records read in one go while all are checked
+
+
+class Rows:
+    """Some records of a store, read from the disk each time they are asked for.
+
+    What is read stays in the system's file cache as long as there is room, so a data set needs no memory of its own
+    here and may be larger than what is free. Item by positions: (B, T, *item_shape) float32.
+    """
+
+    def __init__(self, store: FeatureStore, records: Sequence[Record]) -> None:
+        self._store, self._records = store, tuple(records)
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def __getitem__(self, places: Sequence[int] | NDArray[np.integer]) -> NDArray[np.float32]:
+        """Raises StoreError when the file is gone or shorter than it was."""
+        return self._store.spec.decode(self._raw([self._records[int(place)] for place in places]))
+
+    def checked(self) -> Iterator[NDArray[np.float32]]:
+        """All records, one (T, *item_shape) after the other, their checksums compared.
+
+        Raises:
+            StoreError: a record is damaged; names it and the cure.
+        """
+        for first in range(0, len(self._records), AT_ONCE):
+            records = self._records[first : first + AT_ONCE]
+            for record, raw in zip(records, self._raw(records), strict=True):
+                if zlib.crc32(raw.tobytes()) != record.checksum:
+                    raise StoreError(_damage(self._store.path, record))
+                yield self._store.spec.decode(raw)
+
+    def only(self, wanted: Sequence[bool]) -> Rows:
+        """Those of them for which `wanted`, one for each, is true."""
+        chosen = [record for record, keep in zip(self._records, wanted, strict=True) if keep]
+        return Rows(self._store, chosen)
+
+    def _raw(self, records: Sequence[Record]) -> NDArray[Any]:
+        spec, path = self._store.spec, self._store.path / DATA_FILE
+        raw = np.empty((len(records), *spec.stored_shape), spec.stored_dtype)
+        try:
+            with path.open(
+                "rb", buffering=0
+            ) as file:  # not mapped: that would count as this process's memory
+                for record, place in zip(records, raw, strict=True):
+                    file.seek(record.row * spec.record_bytes)
+                    if file.readinto(place.data.cast("B")) != spec.record_bytes:
+                        raise StoreError(_damage(self._store.path, record))
+        except OSError as error:
+            raise StoreError(
+                f"{path} cannot be read ({error.strerror}); is its disk still there, and nobody else at work in it?"
+            ) from error
+        return raw
 
 
 class FeatureStore:
@@ -75,7 +130,12 @@ class FeatureStore:
 
     def __getitem__(self, clip_id: str) -> NDArray[np.float32]:
         """The record of a clip: (T, *item_shape) float32. KeyError when it is not in the store."""
-        return self.spec.decode(self._mapped()[self._records[clip_id].row])
+        values: NDArray[np.float32] = self.rows([clip_id])[[0]][0]
+        return values
+
+    def rows(self, ids: Sequence[str]) -> Rows:
+        """These records, to be read when they are needed."""
+        return Rows(self, [self._records[clip_id] for clip_id in ids])
 
     def load(self, ids: Sequence[str]) -> NDArray[np.float32]:
         """Records as one array (len(ids), T, *item_shape) float32, their checksums compared.
@@ -84,30 +144,28 @@ class FeatureStore:
             StoreError: a record is damaged; names it and the cure.
         """
         result = np.empty((len(ids), *self.spec.record_shape), np.float32)
-        mapped = self._mapped() if ids else None
-        for place, clip_id in enumerate(ids):
-            assert mapped is not None
-            record = self._records[clip_id]
-            if not _intact(mapped, record):
-                raise StoreError(
-                    f"{self.path}: the record of clip {clip_id!r} is damaged (its checksum differs); "
-                    "run the same toolkit extract command again, it makes damaged records anew"
-                )
-            result[place] = self.spec.decode(mapped[record.row])
+        for place, values in enumerate(self.rows(ids).checked()):
+            result[place] = values
         return result
 
     def damaged(self) -> list[str]:
         """Ids whose stored bytes differ from their checksum (reads the whole store)."""
         if not self._records:
             return []
-        mapped = self._mapped()
-        return [clip_id for clip_id, record in self._records.items() if not _intact(mapped, record)]
-
-    def _mapped(self) -> NDArray[Any]:
         data = self.path / DATA_FILE
-        rows = data.stat().st_size // self.spec.record_bytes
-        return np.memmap(data, dtype=self.spec.stored_dtype, mode="r", shape=(rows, *self.spec.stored_shape))
+        count = data.stat().st_size // self.spec.record_bytes
+        mapped = np.memmap(
+            data, dtype=self.spec.stored_dtype, mode="r", shape=(count, *self.spec.stored_shape)
+        )
+        return [
+            clip_id
+            for clip_id, record in self._records.items()
+            if record.row >= count or zlib.crc32(mapped[record.row].tobytes()) != record.checksum
+        ]
 
 
-def _intact(mapped: NDArray[Any], record: Record) -> bool:
-    return record.row < len(mapped) and zlib.crc32(mapped[record.row].tobytes()) == record.checksum
+def _damage(path: Path, record: Record) -> str:
+    return (
+        f"{path}: the record of clip {record.id!r} is damaged (its checksum differs); "
+        "run the same toolkit extract command again, it makes damaged records anew"
+    )

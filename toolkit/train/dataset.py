@@ -1,4 +1,4 @@
-"""Clips with labels, gathered by index: from a feature store (all in RAM) or decoded from videos on the fly.
+"""Clips with labels, gathered by index: from a feature store or decoded from videos, both on the fly.
 
 Both classes look the same to training. Order is by clip id, so a result does not depend on the order in which
 clips were extracted. Knows nothing about torch.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
+from itertools import compress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -44,7 +45,7 @@ class LabelledClips(Protocol):
 
 
 class StoreClips:
-    """The clips of some splits of a feature store, in RAM.
+    """The clips of some splits of a feature store, read batch by batch after one look through all of them.
 
     glosses: the label order; None takes the sorted glosses of these clips (the first max_glosses of them), and
     leaves out clips in which nothing at all was found (they teach nothing). With glosses given, as for
@@ -85,12 +86,12 @@ class StoreClips:
         known = [record for record in chosen if record.gloss in glosses]
         if not training:
             _count(self.skipped, "gloss is not among the trained ones", len(chosen) - len(known))
-        chosen, values = known, store.load([record.id for record in known])
+        rows = store.rows([record.id for record in known])
+        digests = [_digest(values) for values in rows.checked()]
+        wanted = [not training or bool(digest) for digest in digests]
+        _count(self.skipped, "nothing was found in any frame", wanted.count(False))
+        chosen = list(compress(known, wanted))
         if training:
-            seen = [bool(np.isfinite(clip).any()) for clip in values]
-            _count(self.skipped, "nothing was found in any frame", seen.count(False))
-            chosen = [record for record, anything in zip(known, seen, strict=True) if anything]
-            values = values[seen]
             glosses = tuple(sorted({record.gloss for record in chosen}))
         if not chosen:
             there = ", ".join(sorted({record.split or "(none)" for record in store.records})) or "no clips"
@@ -98,29 +99,32 @@ class StoreClips:
                 f"no usable clip of split {' or '.join(splits)} in the store, which has: {there}. Extract them "
                 f"with: toolkit extract ... --split {splits[0]}"
             )
+        self._frames: list[int] | None = None
         if self.num_frames != stored:
             from toolkit.video import wanted_indices
 
-            values = values[:, wanted_indices(stored, self.num_frames)].copy()
-        self._values = values
+            self._frames = list(wanted_indices(stored, self.num_frames))
+        self._rows, self._digests = rows.only(wanted), list(compress(digests, wanted))
         self.ids = tuple(record.id for record in chosen)
         self.glosses = glosses
         self.labels = _labels([record.gloss for record in chosen], glosses)
 
     def batch(self, indices: Sequence[int] | NDArray[np.integer]) -> NDArray[np.float32]:
         """(B, num_frames, *item_shape) float32."""
-        return self._values[np.asarray(indices, dtype=np.int64)]
+        values = self._rows[indices]
+        return values if self._frames is None else values.take(self._frames, axis=1)
 
     def contents(self) -> dict[str, str]:
         """id -> text that is equal only for clips of equal values; clips in which nothing was found are left out."""
-        return {
-            name: hashlib.sha256(values.tobytes()).hexdigest()
-            for name, values in zip(self.ids, self._values, strict=True)
-            if np.isfinite(values).any()
-        }
+        return {name: digest for name, digest in zip(self.ids, self._digests, strict=True) if digest}
 
     def __len__(self) -> int:
         return len(self.ids)
+
+
+def _digest(values: NDArray[np.float32]) -> str:
+    """The same only for equal values; "" where nothing was found."""
+    return hashlib.sha256(values.tobytes()).hexdigest() if np.isfinite(values).any() else ""
 
 
 class VideoClips:
