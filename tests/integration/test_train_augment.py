@@ -62,6 +62,17 @@ def test_mirror_swaps_sides():
     )  # the missing left hand is now the right
 
 
+def test_video_is_played_unevenly_by_whole_frames_in_their_order():
+    frames = torch.arange(20, dtype=torch.uint8)
+    clips = frames.reshape(1, 20, 1, 1, 1).repeat(50, 1, 2, 2, 3)
+    played = augmentation("video", crop=0.2, warp=0.3)(clips)
+    assert played.shape == clips.shape
+    assert (played == played[:, :, :1, :1, :1]).all(), "frames are not blended"
+    numbers = played[:, :, 0, 0, 0].long()
+    assert (numbers.diff(dim=1) >= 0).all() and len(numbers.unique(dim=0)) > 40
+    assert (numbers[:, 0] <= 4).all() and (numbers[:, -1] >= 15).all()
+
+
 def test_half_of_the_clips_are_mirrored():
     clips = poses(n=400, t=1)
     changed = ((augmentation("pose", "body_hands", mirror=0.5)(clips) - clips).abs() > 0.01).flatten(1).any(1)

@@ -103,13 +103,16 @@ class FeatureAugmentation:
 
 
 class VideoAugmentation:
-    """For frames (B, T, H, W, 3) uint8: mirror, and brightness of the whole clip."""
+    """For frames (B, T, H, W, 3) uint8: time, mirror, and brightness of the whole clip."""
 
     def __init__(self, settings: AugmentationSettings, layout: str) -> None:
         self.settings = settings
 
     def __call__(self, clips: Tensor) -> Tensor:
         s = self.settings
+        if s.crop or s.warp:  # whole frames: between two of them a hand would be seen twice
+            chosen_frames = uneven_moments(*clips.shape[:2], s.crop, s.warp).round().long()
+            clips = clips[torch.arange(len(clips))[:, None], chosen_frames]
         if s.mirror:
             chosen = torch.rand(len(clips)) < s.mirror
             clips = torch.where(chosen[:, None, None, None, None], clips.flip(3), clips)
@@ -141,9 +144,7 @@ def crop_and_warp(clips: Tensor, crop: float, warp: float) -> Tensor:
     if not crop and not warp:
         return clips
     size, length = clips.shape[:2]
-    share = torch.linspace(0, 1, length) ** _symmetric(size, warp).exp()[:, None]
-    start, stop = torch.rand(size, 1) * crop, 1 - torch.rand(size, 1) * crop
-    moment = (start + (stop - start) * share) * (length - 1)
+    moment = uneven_moments(size, length, crop, warp)
     before = moment.floor().long().clamp(0, length - 1)
     after = (before + 1).clamp(max=length - 1)
     weight = (moment - before).reshape(size, length, *[1] * (clips.dim() - 2))
@@ -152,6 +153,13 @@ def crop_and_warp(clips: Tensor, crop: float, warp: float) -> Tensor:
     mixed = torch.where(weight > 0, first + weight * (second - first), first)
     nearest = torch.where(weight < 0.5, first, second)
     return torch.where(mixed.isnan(), nearest, mixed)
+
+
+def uneven_moments(size: int, length: int, crop: float, warp: float) -> Tensor:
+    """(size, length) moments in 0..length-1, ascending in each row; crop, warp: see `crop_and_warp`."""
+    share = torch.linspace(0, 1, length) ** _symmetric(size, warp).exp()[:, None]
+    start, stop = torch.rand(size, 1) * crop, 1 - torch.rand(size, 1) * crop
+    return (start + (stop - start) * share) * (length - 1)
 
 
 def _turn(angle: Tensor) -> Tensor:
