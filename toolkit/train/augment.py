@@ -111,8 +111,9 @@ class VideoAugmentation:
     def __call__(self, clips: Tensor) -> Tensor:
         s = self.settings
         if s.crop or s.warp:  # whole frames: between two of them a hand would be seen twice
-            chosen_frames = uneven_moments(*clips.shape[:2], s.crop, s.warp).round().long()
-            clips = clips[torch.arange(len(clips))[:, None], chosen_frames]
+            size, length = clips.shape[:2]
+            played = uneven_moments(size, length, s.crop, s.warp).round().long()
+            clips = clips[torch.arange(size)[:, None], played]
         if s.mirror:
             chosen = torch.rand(len(clips)) < s.mirror
             clips = torch.where(chosen[:, None, None, None, None], clips.flip(3), clips)
