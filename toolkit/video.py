@@ -23,20 +23,10 @@ from numpy.typing import NDArray
 
 from toolkit.errors import VideoReadError
 from toolkit.video_file import MAX_PIXELS, decoded, opened, pixel_aspect, to_rgb
-
-ONE_FRAME_PER_PACKET = frozenset(
-    {"h264", "hevc", "mpeg4", "mpeg2video", "mjpeg", "msmpeg4v3", "wmv2", "flv", "theora"}
-)
-"""Codecs without hidden frames. VP8, VP9 and AV1 have packets that show nothing: theirs do not count."""
-
-MAX_FRAMES = 4_000_000
-"""37 hours at 30 per second: a file with more is an attack or no clip, and its time stamps would fill the memory."""
+from toolkit.video_order import MAX_FRAMES, decode_numbers, decode_stamps, trusted_stamps, wanted_indices
 
 HELD_BYTES = 16_000_000
 """Decoded frames that `with_frames` holds until they are asked for: 16 of 800 x 600, or 5 of 1920 x 1080."""
-
-Decode = Callable[[Any, Any, list[int]], Iterator[tuple[int, VideoFrame]]]
-"""(container, stream, keys of frames) -> those of the frames that decode, with their keys."""
 
 Result = TypeVar("Result")
 
@@ -136,14 +126,6 @@ def frame_rate(path: Path) -> float:
         return float(stream.average_rate or 25)
 
 
-def wanted_indices(total: int, num_frames: int, frame_start: int = 1, frame_end: int = -1) -> list[int]:
-    """The 0-based frames to take from a file of `total` frames."""
-    first, last = frame_start - 1, total - 1 if frame_end == -1 else frame_end - 1
-    if not 0 <= first <= last < total:
-        first, last = 0, total - 1
-    return [int(index) for index in np.linspace(first, last, num_frames).round()]
-
-
 def _held(
     path: Path, num_frames: int, frame_start: int, frame_end: int, size: tuple[int, int] | None
 ) -> Iterator[NDArray[np.uint8]]:
@@ -158,10 +140,10 @@ def _in_passing(
 ) -> Iterator[NDArray[np.uint8]]:
     with opened(path) as (container, stream):
         try:
-            order = _stamps(container, stream, num_frames, frame_start, frame_end)
+            order = trusted_stamps(container, stream, num_frames, frame_start, frame_end)
             if order is None:
                 raise _AnotherWay
-            yield from _images(path, stream, _decode_stamps(container, stream, order), order, size)
+            yield from _images(path, stream, decode_stamps(container, stream, order), order, size)
         except FFmpegError as error:
             raise _AnotherWay from error
 
@@ -172,7 +154,7 @@ def _counted(
     order = wanted_indices(_some_frames(path), num_frames, frame_start, frame_end)
     with opened(path) as (container, stream):
         try:
-            yield from _images(path, stream, _decode_numbers(container, stream, order), order, size)
+            yield from _images(path, stream, decode_numbers(container, stream, order), order, size)
         except _AnotherWay as error:
             raise VideoReadError(
                 f"{path}: gave fewer frames at the second reading; is it changing?"
@@ -208,52 +190,13 @@ def _pick_by_time(
         if hold_bytes is not None and num_frames * codec.width * codec.height * 3 // 2 > hold_bytes:
             raise _AnotherWay
         try:
-            order = _stamps(container, stream, num_frames, frame_start, frame_end)
-            held = {} if order is None else _hold(_decode_stamps(container, stream, order), hold_bytes)
+            order = trusted_stamps(container, stream, num_frames, frame_start, frame_end)
+            held = {} if order is None else _hold(decode_stamps(container, stream, order), hold_bytes)
         except FFmpegError:
             return None  # damaged or cut off: what is there is counted frame by frame
         if order is None or len(held) < len(set(order)):
             return None
         return Picked([held[stamp] for stamp in order], pixel_aspect(stream))
-
-
-def _stamps(
-    container: Any, stream: Any, num_frames: int, frame_start: int, frame_end: int
-) -> list[int] | None:
-    """The time stamps of the frames to take, rising, or None where those of the packets cannot be trusted."""
-    if stream.codec_context.name not in ONE_FRAME_PER_PACKET:
-        return None
-    stamps = []
-    for packet in container.demux(stream):
-        if packet.size and not packet.is_discard:
-            if packet.pts is None or packet.is_corrupt:
-                return None
-            stamps.append(packet.pts)
-            if len(stamps) > MAX_FRAMES:
-                return None
-    if not stamps or len(set(stamps)) != len(stamps):
-        return None
-    stamps.sort()
-    return [stamps[index] for index in wanted_indices(len(stamps), num_frames, frame_start, frame_end)]
-
-
-def _decode_stamps(container: Any, stream: Any, order: list[int]) -> Iterator[tuple[int, VideoFrame]]:
-    """(time stamp, frame) of those of these stamps that decode, in the order of showing."""
-    wanted, found = set(order), 0
-    codec, skipping = stream.codec_context, ""
-    # Frames are matched by time stamp, so wherever the seek lands, what is taken is exact or nothing.
-    container.seek(order[0], stream=stream, backward=True)
-    for packet in container.demux(stream):
-        mode = "DEFAULT" if packet.pts in wanted or not packet.size else "NONREF"
-        if mode != skipping:
-            codec.skip_frame = skipping = mode
-        for frame in codec.decode(packet if packet.size else None):
-            if frame.pts in wanted:
-                found += 1
-                yield frame.pts, frame
-            del frame  # its memory is the next one's
-        if found == len(wanted):
-            return
 
 
 def _hold(frames: Iterator[tuple[int, VideoFrame]], hold_bytes: int | None) -> dict[int, VideoFrame]:
@@ -275,21 +218,12 @@ def _pick_by_count(
     order = wanted_indices(total, num_frames, frame_start, frame_end)
     with opened(path) as (container, stream):
         aspect = pixel_aspect(stream)
-        held = _hold(_decode_numbers(container, stream, order), hold_bytes)
+        held = _hold(decode_numbers(container, stream, order), hold_bytes)
     if len(held) != len(set(order)):
         raise VideoReadError(
             f"{path}: gave {total} frames at first and fewer at the second reading; is it changing?"
         )
     return Picked([held[index] for index in order], aspect)
-
-
-def _decode_numbers(container: Any, stream: Any, order: list[int]) -> Iterator[tuple[int, VideoFrame]]:
-    """(number, frame) of those of these frames that decode, in the order of showing."""
-    wanted = set(order)
-    for number, frame in enumerate(decoded(container, stream)):
-        if number in wanted:
-            yield number, frame
-        del frame  # its memory is the next one's
 
 
 def _some_frames(path: Path) -> int:

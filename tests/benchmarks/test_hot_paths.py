@@ -18,7 +18,8 @@ from toolkit.clips import Clip
 from toolkit.recognizer import Recognizer
 from toolkit.store import FeatureStore, StoreSpec, StoreWriter
 from toolkit.store.packing import pack
-from toolkit.video import sample_frames, wanted_indices
+from toolkit.video import sample_frames
+from toolkit.video_order import wanted_indices
 
 CLIPS, FRAMES = 32, 16
 SPEC = StoreSpec("pose", (33, 4), FRAMES, "body", {"backend": "random numbers"})

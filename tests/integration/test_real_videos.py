@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from toolkit.errors import VideoReadError
-from toolkit.video import count_frames, sample_frames, wanted_indices
+from toolkit.video import count_frames, sample_frames
+from toolkit.video_order import wanted_indices
 
 FRAMES = 16
 EVERY = 20  # of the WLASL clips; all of them take two minutes

@@ -2,6 +2,7 @@
 
 import json
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -20,6 +21,8 @@ from toolkit.store import StoreSpec, StoreWriter
 from toolkit.train.checkpoint import read_checkpoint
 
 EPOCHS, KILLS, FRAMES, SIZE = 24, 4, 16, 8
+OFTEN = "import toolkit.train.keep as keep; keep.KEEP_EVERY = 0.03"  # seconds: some epochs are written, not all
+SELDOM = "import toolkit.train.keep as keep; keep.KEEP_EVERY = 1e9"
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +55,12 @@ def command(store, run_dir, *more):
     return [sys.executable, "-m", "toolkit", "train", *(str(one) for one in [*flags, *more])]
 
 
+def changed(code, words):
+    """The command with a line of code run before it."""
+    main = "import sys, toolkit.cli.main as cli; raise SystemExit(cli.main(sys.argv[1:]))"
+    return [sys.executable, "-c", f"{code}; {main}", *words[3:]]
+
+
 def run(words):
     return subprocess.run(words, capture_output=True, text=True, check=False)
 
@@ -75,7 +84,7 @@ def test_killed_again_and_again_it_ends_with_the_same_bits(store, undisturbed, t
     for _ in range(KILLS):
         resume = ["--resume"] if (run_dir / "last.safetensors").is_file() else []
         process = subprocess.Popen(
-            command(store, run_dir, "--log_file", log, *resume),
+            changed(OFTEN, command(store, run_dir, "--log_file", log, *resume)),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
@@ -92,20 +101,44 @@ def test_killed_again_and_again_it_ends_with_the_same_bits(store, undisturbed, t
     assert reached[0] < EPOCHS, "killed too late: all was over"
     done = run(command(store, run_dir, "--log_file", log, "--resume", "--json"))
     assert done.returncode == 0, done.stderr
+    assert_same_bits(undisturbed, run_dir)
+    kinds = [event["event"] for event in events(log)]
+    assert kinds.count("started") == KILLS + 1 and kinds[-1] == "finished" and "resumed" in kinds
+
+
+def assert_same_bits(one_dir, other_dir):
     for which in ("last", "best"):
         (info, weights, state), (info2, weights2, state2) = (
-            read_checkpoint(folder, which) for folder in (undisturbed, run_dir)
+            read_checkpoint(folder, which) for folder in (one_dir, other_dir)
         )
         assert info == info2
         for one, other in ((weights, weights2), (state, state2)):
             assert one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
     losses = [
         [(row["epoch"], row["train_loss"], row["val_loss"]) for row in events(folder / "log.jsonl")]
-        for folder in (undisturbed, run_dir)
+        for folder in (one_dir, other_dir)
     ]
     assert losses[0] == losses[1] and len(losses[0]) == EPOCHS
-    kinds = [event["event"] for event in events(log)]
-    assert kinds.count("started") == KILLS + 1 and kinds[-1] == "finished" and "resumed" in kinds
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM that a process can answer")
+def test_asked_to_end_it_writes_every_whole_epoch_first(store, undisturbed, tmp_path):
+    """SIGTERM within an epoch, when only the first one is on disk: the run is set back to the last whole one."""
+    run_dir = tmp_path / "run"
+    process = subprocess.Popen(
+        changed(SELDOM, command(store, run_dir)), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    while process.poll() is None and epochs_of(run_dir) < 5:
+        time.sleep(0.001)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate()
+    assert process.returncode == 143, said
+    kept = read_checkpoint(run_dir, "last")[0].epoch
+    assert 5 <= kept < EPOCHS and kept <= epochs_of(run_dir) <= kept + 1
+    assert f"kept: {kept} of {EPOCHS} epochs" in said
+    done = run(command(store, run_dir, "--resume"))
+    assert done.returncode == 0, done.stderr
+    assert_same_bits(undisturbed, run_dir)
 
 
 def epochs_of(run_dir):

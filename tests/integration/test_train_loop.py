@@ -109,6 +109,43 @@ def test_a_stopped_run_continues_bit_for_bit(tmp_path, changes):
     assert figures[0] == figures[1] and [epoch for epoch, _ in figures[0]] == [1, 2, 3, 4, 5, 6]
 
 
+@pytest.mark.parametrize("stopped_in", [2, 4])
+@pytest.mark.parametrize("choose", ["best", "last"])
+def test_stopped_within_an_epoch_the_whole_ones_are_kept(tmp_path, monkeypatch, stopped_in, choose):
+    """Nothing but the first epoch is written by the clock; the rest is on disk once the run was stopped."""
+    monkeypatch.setattr("toolkit.train.keep.KEEP_EVERY", 1e9)
+    store, changes = make_store(tmp_path / "store"), {"training__choose": choose}
+    make_trainer(store, tmp_path / "whole", **changes).run(nothing)
+    trainer, batches = make_trainer(store, tmp_path / "parts", **changes), 0
+    original = trainer._step
+
+    def step(*args):
+        nonlocal batches
+        loss = original(*args)
+        batches += 1
+        if batches == (stopped_in - 1) * 5 + 3:  # 24 clips are five batches
+            raise KeyboardInterrupt
+        return loss
+
+    trainer._step = step
+    with pytest.raises(KeyboardInterrupt):
+        trainer.run(nothing)
+    assert read_checkpoint(tmp_path / "parts", "last")[0].epoch == trainer.epoch == stopped_in - 1
+    make_trainer(store, tmp_path / "parts", True, **changes).run(nothing)
+    for which in ("last", "best"):
+        whole, parts = (read_checkpoint(tmp_path / run, which) for run in ("whole", "parts"))
+        assert whole[0] == parts[0] and same(whole[1], parts[1]) and same(whole[2], parts[2])
+
+
+def test_only_some_epochs_are_written(tmp_path, monkeypatch):
+    monkeypatch.setattr("toolkit.train.keep.KEEP_EVERY", 1e9)
+    written, path = [], tmp_path / "run" / "last.json"
+    make_trainer(make_store(tmp_path / "store"), tmp_path / "run").run(
+        lambda row: written.append(json.loads(path.read_text())["epoch"])
+    )
+    assert written == [1] * 6 and json.loads(path.read_text())["epoch"] == 6
+
+
 def test_a_stopped_run_that_drops_pieces_continues_bit_for_bit(tmp_path):
     rng, store = np.random.default_rng(0), tmp_path / "store"
     with StoreWriter(store, StoreSpec("pose", (33, 4), FRAMES, "body", {"backend": "drawn"})) as writer:

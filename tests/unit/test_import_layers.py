@@ -27,6 +27,7 @@ ROOMS: dict[str, tuple[int, set[str]]] = {
     "toolkit.metadata": (0, {"numpy"}),
     "toolkit.weights": (0, {"numpy"}),
     "toolkit.video": (1, {"numpy", "av", "cv2"}),
+    "toolkit.video_order": (1, {"numpy", "av"}),
     "toolkit.process_memory": (1, set()),
     "toolkit.video_file": (1, {"numpy", "av"}),
     "toolkit.video_writer": (1, {"numpy", "av", "cv2"}),

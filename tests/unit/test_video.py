@@ -11,7 +11,8 @@ from numbered_video import frame_numbers, numbered_frames, write_video
 from numpy.typing import NDArray
 
 from toolkit.errors import ToolkitError, VideoReadError
-from toolkit.video import HELD_BYTES, count_frames, sample_frames, wanted_indices, with_frames
+from toolkit.video import HELD_BYTES, count_frames, sample_frames, with_frames
+from toolkit.video_order import wanted_indices
 
 
 def test_indices_span_the_whole_clip_and_repeat_when_it_is_short() -> None:

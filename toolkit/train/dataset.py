@@ -101,7 +101,7 @@ class StoreClips:
             )
         self._frames: list[int] | None = None
         if self.num_frames != stored:
-            from toolkit.video import wanted_indices
+            from toolkit.video_order import wanted_indices
 
             self._frames = list(wanted_indices(stored, self.num_frames))
         self._rows, self._digests = rows.only(wanted), list(compress(digests, wanted))
