@@ -21,7 +21,9 @@ LAYERS = {
         "errors", "untrusted", "clips", "class_list", "recordings", "landmarks", "metrics", "calibration", "metadata",
         "weights", "plain_yaml", "model_guard", "run_log", "machine",
     ),
-    "files and sessions": ("video", "video_file", "video_writer", "overlay", "store", "session", "process_memory"),
+    "files and sessions": (
+        "video", "video_order", "video_file", "video_writer", "overlay", "store", "session", "process_memory",
+    ),  # fmt: skip
     "looking and recognising": ("extract", "recognizer", "stream", "live", "demo"),
     "learning": ("config", "train"),
     "making and measuring": ("export", "bench"),
