@@ -22,8 +22,15 @@ LAYERS = {
         "weights", "plain_yaml", "model_guard", "run_log", "machine",
     ),
     "files and sessions": (
-        "video", "video_order", "video_file", "video_writer", "overlay", "store", "session", "process_memory",
-    ),  # fmt: skip
+        "video",
+        "video_order",
+        "video_file",
+        "video_writer",
+        "overlay",
+        "store",
+        "session",
+        "process_memory",
+    ),
     "looking and recognising": ("extract", "recognizer", "stream", "live", "demo"),
     "learning": ("config", "train"),
     "making and measuring": ("export", "bench"),
