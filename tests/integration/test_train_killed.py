@@ -21,7 +21,9 @@ from toolkit.store import StoreSpec, StoreWriter
 from toolkit.train.checkpoint import read_checkpoint
 
 EPOCHS, KILLS, FRAMES, SIZE = 24, 4, 16, 8
-OFTEN = "import toolkit.train.keep as keep; keep.KEEP_EVERY = 0.03"  # seconds: some epochs are written, not all
+OFTEN = (
+    "import toolkit.train.keep as keep; keep.KEEP_EVERY = 0.03"  # seconds: some epochs are written, not all
+)
 SELDOM = "import toolkit.train.keep as keep; keep.KEEP_EVERY = 1e9"
 
 

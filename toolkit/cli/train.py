@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from toolkit.cli.flags import Parser
+from toolkit.cli.train_settings import free_run_dir, overrides_of, settings_of_resumed
 
 if TYPE_CHECKING:
     from toolkit.config import Settings
@@ -35,27 +36,6 @@ if TYPE_CHECKING:
     from toolkit.train.loop import Outcome, Trainer
 
 SUMMARY = "train a recogniser on extracted poses, features, or videos"
-
-SETTING_OF = {
-    "epochs": "training.epochs",
-    "batch_size": "training.batch_size",
-    "learning_rate": "training.learning_rate",
-    "seed": "training.seed",
-    "num_threads": "training.num_threads",
-    "num_frames": "data.num_frames",
-    "pose_dir": "efficiency.pose_dir",
-    "feature_dir": "efficiency.feature_dir",
-    "json_path": "data.json_path",
-    "video_dir": "data.video_dir",
-    "class_list": "data.class_list",
-    "index": "data.index",
-    "val_signers": "data.val_signers",
-    "split_by": "data.split_by",
-}
-"""Flag -> the setting that it changes."""
-MAY_CHANGE = ("training.epochs", "training.num_threads", "data.decode_workers", "data.cache_mib",
-              "efficiency.pose_dir", "efficiency.feature_dir")  # fmt: skip
-"""What a resumed run may have different: none of it changes what was learnt so far."""
 
 
 def add_flags(parser: Parser) -> None:
@@ -102,7 +82,7 @@ def add_flags(parser: Parser) -> None:
 def run(args: argparse.Namespace) -> int:
     # Read when torch's OpenMP starts: spinning threads make two threads slower than one under any load.
     os.environ.setdefault("GOMP_SPINCOUNT", "0")
-    from toolkit.errors import ConfigError, require
+    from toolkit.errors import require
 
     for module in ("torch", "safetensors", "pydantic", "yaml"):
         require(module, "train")
@@ -111,22 +91,18 @@ def run(args: argparse.Namespace) -> int:
     from toolkit.config import load_settings
     from toolkit.run_log import EventLog
 
-    overrides = _overrides(args)
+    overrides = overrides_of(args)
     if args.resume:
-        run_dir, settings = _resumed(args, overrides)
+        run_dir, settings = settings_of_resumed(args, overrides)
     else:
         settings = load_settings(args.config, overrides)
-        run_dir = args.output_dir or _new_run(settings.mode)
-        if (run_dir / "last.safetensors").exists():
-            raise ConfigError(
-                f"{run_dir} already holds a run: add --resume to continue it, or give another --output_dir"
-            )
+        run_dir = free_run_dir(args, settings.mode)
     run_dir.mkdir(parents=True, exist_ok=True)
     facts = {"run": str(run_dir), "resume": args.resume} | settings.model_dump(mode="json")
     with EventLog(args.log_file, "train", facts) as log:
         result = _train(settings, run_dir, args.resume, log)
-    if result is None:
-        return 130
+    if isinstance(result, int):
+        return result
     if args.json:
         import json
 
@@ -134,18 +110,19 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _train(settings: Settings, run_dir: Path, resume: bool, log: EventLog) -> dict[str, Any] | None:
-    """The summary of the finished run; None when it was stopped with Ctrl-C."""
+def _train(settings: Settings, run_dir: Path, resume: bool, log: EventLog) -> dict[str, Any] | int:
+    """The summary of the finished run; the exit status when it was stopped with Ctrl-C or SIGTERM."""
     import time
     from dataclasses import asdict
 
     import torch
 
-    from toolkit.cli.train_progress import EpochProgress, print_summary
+    from toolkit.cli.main import Terminated
+    from toolkit.cli.train_progress import EpochProgress, print_summary, print_when_stopped
     from toolkit.process_memory import forget_start
     from toolkit.train.allocator import keep_freed_memory
     from toolkit.train.checkpoint import replace_file
-    from toolkit.train.log import EpochRow, peak_rss_mib
+    from toolkit.train.log import EpochRow
     from toolkit.train.loop import Trainer
     from toolkit.train.out_of_memory import cured_memory_errors
     from toolkit.train.prepare import prepare
@@ -185,18 +162,14 @@ def _train(settings: Settings, run_dir: Path, resume: bool, log: EventLog) -> di
                 log("epoch", **asdict(row))
 
             outcome = trainer.run(on_epoch)
-    except KeyboardInterrupt:
-        log("stopped", reason="Ctrl-C", epochs=trainer.epoch)
-        if trainer.epoch:
-            how = f"Continue with: toolkit train --resume --output_dir {run_dir}"
-            print(
-                f"\nstopped; kept: {trainer.epoch} of {trainer.settings.training.epochs} epochs. {how}",
-                file=sys.stderr,
-            )
-        else:
-            print("\nstopped before the first epoch was over; nothing is kept", file=sys.stderr)
-        return None
-    for path in _reports(trainer, outcome, prepared.facts):
+    except KeyboardInterrupt as stop:
+        terminated, kept = isinstance(stop, Terminated), trainer.keeper.written
+        log("stopped", reason="SIGTERM" if terminated else "Ctrl-C", epochs=kept)
+        print_when_stopped(kept, trainer.settings.training.epochs, run_dir)
+        return 143 if terminated else 130
+    training_s = sum(row.seconds for row in trainer.log.rows)
+    peak_mib, paths = _reports(trainer, outcome, prepared.facts)
+    for path in paths:
         print(f"wrote {path}", file=sys.stderr)
     result = {
         "run": str(run_dir),
@@ -209,16 +182,20 @@ def _train(settings: Settings, run_dir: Path, resume: bool, log: EventLog) -> di
         "parameters": outcome.parameters,
         "skipped": sum(prepared.skipped.values()),
         "seconds": round(time.perf_counter() - began, 2),
-        "peak_rss_mib": round(peak_rss_mib(), 1),
+        "peak_rss_mib": round(peak_mib, 1),
     }
     log("finished", **result)
-    print_summary(result, outcome.metrics["val_top1_interval"])
+    print_summary(result, outcome.metrics["val_top1_interval"], training_s)
     return result
 
 
-def _reports(trainer: Trainer, outcome: Outcome, facts: dict[str, Any]) -> list[Path]:
-    """The run's reports, with the kept weights measured on the validation clips."""
+def _reports(trainer: Trainer, outcome: Outcome, facts: dict[str, Any]) -> tuple[float, list[Path]]:
+    """Write the run's reports, with the kept weights measured on the validation clips: (peak_rss_mib, paths).
+
+    The peak is that of the whole run, pictures included, and of the processes that it was resumed from.
+    """
     from toolkit.train.checkpoint import load_run
+    from toolkit.train.log import peak_rss_mib
     from toolkit.train.loop import compute_logits
     from toolkit.train.report import draw_confusion, evaluate_logits
     from toolkit.train.run_report import write_run_report
@@ -230,53 +207,6 @@ def _reports(trainer: Trainer, outcome: Outcome, facts: dict[str, Any]) -> list[
         evaluation = evaluate_logits(compute_logits(model, val), val.labels, val.glosses, temperature)
         draw_confusion(evaluation, run_dir / "confusion-val.png", "validation")
     settings, rows = trainer.settings, trainer.log.rows
-    return write_run_report(run_dir, settings, facts, outcome.metrics, rows, outcome.best_epoch, evaluation)
-
-
-def _overrides(args: argparse.Namespace) -> dict[str, Any]:
-    from toolkit.config import parse_override
-
-    overrides: dict[str, Any] = {}
-    if args.input_type is not None:
-        overrides["model.input_type"] = args.input_type
-        overrides["efficiency.use_pre_extracted"] = args.input_type != "video"
-        overrides["efficiency.use_pose"] = args.input_type == "pose"
-    overrides |= {
-        key: getattr(args, flag) for flag, key in SETTING_OF.items() if getattr(args, flag) is not None
-    }
-    return overrides | dict(parse_override(text) for text in args.set)
-
-
-def _resumed(args: argparse.Namespace, overrides: dict[str, Any]) -> tuple[Path, Settings]:
-    from toolkit.config import load_settings
-    from toolkit.errors import ConfigError
-
-    if args.output_dir is None:
-        runs = sorted(str(path.parent) for path in Path("runs").glob("*/last.safetensors"))
-        known = f"; in runs/ there is: {', '.join(runs)}" if runs else ""
-        raise ConfigError(f"--resume needs --output_dir, the folder of the run{known}")
-    old_path = args.output_dir / "config.yaml"
-    if not (args.output_dir / "last.safetensors").is_file() or not old_path.is_file():
-        raise ConfigError(f"{args.output_dir} holds no run to continue; leave --resume out to start one")
-    old = load_settings(old_path)
-    kept = {"training.min_steps": old.training.min_steps}  # --epochs alone would switch it off
-    settings = load_settings(args.config or old_path, kept | overrides)
-    before, now = _flat(old.model_dump()), _flat(settings.model_dump())
-    changed = [key for key in now if now[key] != before[key] and key not in MAY_CHANGE]
-    if changed:
-        what = "; ".join(f"{key} was {before[key]!r}, is now {now[key]!r}" for key in changed)
-        raise ConfigError(f"a resumed run keeps its settings: {what}. Leave it out, or start a new run")
-    return args.output_dir, settings
-
-
-def _flat(nested: dict[str, Any]) -> dict[str, Any]:
-    return {f"{name}.{key}": value for name, section in nested.items() for key, value in section.items()}
-
-
-def _new_run(mode: str) -> Path:
-    """runs/MODE, or the first free runs/MODE-2, -3, ..."""
-    number, path = 1, Path("runs") / mode
-    while path.exists():
-        number += 1
-        path = Path("runs") / f"{mode}-{number}"
-    return path
+    peak_mib = max(peak_rss_mib(), *(row.peak_rss_mib for row in rows))
+    metrics, best = outcome.metrics, outcome.best_epoch
+    return peak_mib, write_run_report(run_dir, settings, facts, metrics, rows, best, evaluation, peak_mib)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import time
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -19,6 +21,7 @@ class EpochProgress:
 
     def __init__(self, epochs: int) -> None:
         self.epochs = epochs
+        self._began, self._done = time.perf_counter(), 0
         console = Console(stderr=True)
         self._bar: Progress | None = None
         if console.is_terminal:
@@ -37,10 +40,13 @@ class EpochProgress:
         return self
 
     def __call__(self, row: EpochRow) -> None:
+        self._done += 1
         if self._bar is not None:
             self._bar.update(self._task, completed=row.epoch, description=_figures(row))
         elif row.epoch in (1, self.epochs) or row.epoch % max(1, self.epochs // LINES) == 0:
-            text = f"epoch {row.epoch}/{self.epochs}: {_figures(row)}, {row.seconds:.1f} s"
+            left = (self.epochs - row.epoch) * (time.perf_counter() - self._began) / self._done
+            text = f"epoch {row.epoch}/{self.epochs}: {_figures(row)}"
+            text += f", about {left:.0f} s left" if row.epoch > 1 and left >= 0.5 else ""
             print(text, file=sys.stderr, flush=True)
 
     def __exit__(self, *_: object) -> None:
@@ -48,8 +54,20 @@ class EpochProgress:
             self._bar.stop()
 
 
-def print_summary(result: dict[str, Any], interval: tuple[float, float] | None) -> None:
-    """The table at the end of `toolkit train`. interval: 95 % of val_top1, as fractions."""
+def print_when_stopped(kept: int, epochs: int, run_dir: Path) -> None:
+    """After Ctrl-C or SIGTERM. kept: epochs that are on disk."""
+    said = "stopped before the first epoch was over; nothing is kept"
+    if kept:
+        how = f"Continue with: toolkit train --resume --output_dir {run_dir}"
+        said = f"stopped; kept: {kept} of {epochs} epochs. {how}"
+    print(f"\n{said}", file=sys.stderr)
+
+
+def print_summary(result: dict[str, Any], interval: tuple[float, float] | None, training_s: float) -> None:
+    """The table at the end of `toolkit train`. interval: 95 % of val_top1, as fractions.
+
+    training_s: of all epochs, before a --resume too; result["seconds"] is this command's whole time.
+    """
     table = Table(show_header=False, title="training")
     best = f"epoch {result['best_epoch']} of {result['epochs']}"
     table.add_row("run", result["run"])
@@ -64,7 +82,7 @@ def print_summary(result: dict[str, Any], interval: tuple[float, float] | None) 
         table.add_row("validation top-5", f"{100 * result['val_top5']:.1f} %")
     table.add_row("parameters", f"{result['parameters']:,}")
     table.add_row("clips skipped", str(result["skipped"]))
-    table.add_row("time", f"{result['seconds']:.1f} s")
+    table.add_row("time", f"{result['seconds']:.1f} s for this command, {training_s:.1f} s for all epochs")
     table.add_row("peak memory", f"{result['peak_rss_mib']:.0f} MiB")
     console = Console()
     console.print(table)

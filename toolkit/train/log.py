@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,7 +16,8 @@ class EpochRow:
     """Figures of one epoch (1-based). top1, top5 are fractions; val_* are None without validation clips.
 
     train_top1 is counted while training, on augmented clips and with dropout, so it lies below what the
-    finished model would reach on the same clips.
+    finished model would reach on the same clips. seconds: since the epoch before was over (the first: since the
+    training began), so they count what is written between two epochs, and their sum is the time of the training.
     """
 
     epoch: int
@@ -41,6 +43,11 @@ class RunLog:
         self.rows.append(row)
         with self.path.open("a", encoding="utf-8") as file:
             file.write(_line(row))
+
+    def sync(self) -> None:
+        """Have the system write what was appended: no checkpoint may be on disk without its lines."""
+        with self.path.open("a", encoding="utf-8") as file:
+            os.fsync(file.fileno())
 
 
 def read_log(run_dir: Path) -> list[EpochRow]:

@@ -24,9 +24,10 @@ from toolkit.metrics import topk, wilson_interval
 from toolkit.process_memory import forget_start, give_back_memory
 from toolkit.train.allocator import without_cycle_search
 from toolkit.train.augment import make_augmentation
-from toolkit.train.checkpoint import RunInfo, read_checkpoint, save_checkpoint
+from toolkit.train.checkpoint import RunInfo, read_checkpoint
 from toolkit.train.dataset import LabelledClips, VideoClips
 from toolkit.train.few_clips import for_few_clips
+from toolkit.train.keep import Keeper
 from toolkit.train.log import EpochRow, RunLog, draw_curves, peak_rss_mib
 from toolkit.train.model import ModelSpec, SignClassifier
 from toolkit.train.optimizer import Average, FlatAdamW, learning_rate
@@ -81,30 +82,42 @@ class Trainer:
         torch.manual_seed(settings.training.seed)
         self.model = SignClassifier(spec)
         self.optimizer = FlatAdamW(self.model, settings.training)
-        self.best: RunInfo | None = None
         self.calibration: dict[str, float] = {}
-        self.epoch = 0
+        before: tuple[RunInfo, RunInfo] | None = None
         if resume:
             self.average = Average(self.model, self.optimizer, settings.training.ema)
-            self._continue()
+            before = self._continue()
         else:
             self.model.fit_normalization(self._augmented_batches())
             self.average = Average(self.model, self.optimizer, settings.training.ema)
-        self.log = RunLog(run_dir, self.epoch)
+        self.log = RunLog(run_dir, 0 if before is None else before[0].epoch)
+        choosing = val is not None and settings.training.choose == "best"
+        self.keeper = Keeper(run_dir, self.log, self.model, self.optimizer, self.average, choosing, before)
 
     def run(self, on_epoch: Callable[[EpochRow], None]) -> Outcome:
-        """Train to the last epoch. A KeyboardInterrupt passes through; the last whole epoch is on disk."""
-        while self.epoch < self.settings.training.epochs and not self._hopeless():
-            with cured_memory_errors(self.settings, self.spec.num_frames), without_cycle_search():
-                row = self._one_epoch(self.epoch + 1)
-            self.log.append(row)
-            self._save(row)
-            on_epoch(row)
-        assert self.best is not None, "a run has at least one epoch"
+        """Train to the last epoch. A KeyboardInterrupt passes through, with the last whole epoch on disk."""
+        self._since = time.perf_counter()
+        try:
+            while self.epoch < self.settings.training.epochs and not self._hopeless():
+                self.keeper.begin_epoch()
+                with cured_memory_errors(self.settings, self.spec.num_frames), without_cycle_search():
+                    row = self._one_epoch(self.epoch + 1)
+                self.log.append(row)
+                self.keeper.end_epoch(self._info(row))
+                on_epoch(row)
+        finally:
+            self.keeper.flush()
+        best = self.keeper.best
+        assert best is not None, "a run has at least one epoch"
         give_back_memory()  # of the steps, before pictures are drawn
         forget_start()
-        draw_curves(self.log.rows, self.run_dir / "curves.png", self.best.epoch)
-        return Outcome(self.epoch, self.best.epoch, self.best.metrics, self.model.num_parameters)
+        draw_curves(self.log.rows, self.run_dir / "curves.png", best.epoch)
+        return Outcome(self.epoch, best.epoch, best.metrics, self.model.num_parameters)
+
+    @property
+    def epoch(self) -> int:
+        """The last whole epoch (1-based), 0 before the first."""
+        return self.keeper.epoch
 
     def _hopeless(self) -> bool:
         """Whether training.patience is over: the last epochs brought no better top-1 on validation clips."""
@@ -116,7 +129,7 @@ class Trainer:
         return best is not None and self.epoch - best.epoch >= patience
 
     def _one_epoch(self, epoch: int) -> EpochRow:
-        began, training = time.perf_counter(), self.settings.training
+        training = self.settings.training
         torch.manual_seed((training.seed << 20) + epoch)
         self.model.train()
         batches = torch.split(torch.randperm(len(self.train)), training.batch_size)
@@ -137,7 +150,7 @@ class Trainer:
             hits += correct
         due = epoch % training.validate_every == 0 or epoch == training.epochs
         val_loss, val_top1, val_top5 = self._validate() if due else (None, None, None)
-        self.epoch = epoch
+        began, self._since = self._since, time.perf_counter()
         return EpochRow(
             epoch=epoch,
             train_loss=loss_sum / len(self.train),
@@ -146,7 +159,7 @@ class Trainer:
             val_top1=val_top1,
             val_top5=val_top5,
             learning_rate=rate,
-            seconds=round(time.perf_counter() - began, 3),
+            seconds=round(self._since - began, 4),
             peak_rss_mib=round(peak_rss_mib(), 1),
         )
 
@@ -205,7 +218,7 @@ class Trainer:
             raise TrainingError(f"the validation loss became {loss}: lower training.learning_rate")
         return loss, topk(logits, self.val.labels, 1), topk(logits, self.val.labels, 5)
 
-    def _save(self, row: EpochRow) -> None:
+    def _info(self, row: EpochRow) -> RunInfo:
         n_val = 0 if self.val is None else len(self.val)
         metrics: dict[str, Any] = {
             "val_top1": row.val_top1,
@@ -216,22 +229,10 @@ class Trainer:
         }
         if row.val_top1 is not None:
             metrics |= self.calibration
-        info = RunInfo(self.spec, self.train.glosses, self.extractor, self.facts, metrics, row.epoch)
-        weights = self.average.weights()
-        if self._is_best(info):
-            self.best = info
-            save_checkpoint(self.run_dir, "best", weights, info)
-        resume = self.optimizer.state()
-        if self.average.decay:
-            resume |= {f"raw.{name}": tensor.clone() for name, tensor in self.model.state_dict().items()}
-        save_checkpoint(self.run_dir, "last", weights, info, resume)
+        return RunInfo(self.spec, self.train.glosses, self.extractor, self.facts, metrics, row.epoch)
 
-    def _is_best(self, info: RunInfo) -> bool:
-        if self.best is None or self.val is None or self.settings.training.choose == "last":
-            return True
-        return info.metrics["val_top1"] is not None and _rank(info) >= _rank(self.best)
-
-    def _continue(self) -> None:
+    def _continue(self) -> tuple[RunInfo, RunInfo]:
+        """Take up where last.safetensors stops: (what it is, what best.safetensors is)."""
         info, weights, resume = read_checkpoint(self.run_dir, "last")
         if (info.spec, info.glosses, info.extractor) != (self.spec, self.train.glosses, self.extractor) or (
             info.training["clips"] != self.facts["clips"]
@@ -246,20 +247,13 @@ class Trainer:
         self.model.load_state_dict(raw or weights)
         self.average.load(weights)
         self.optimizer.restore(resume)
-        self.epoch = info.epoch
-        self.best = read_checkpoint(self.run_dir, "best")[0]
+        return info, read_checkpoint(self.run_dir, "best")[0]
 
     def _augmented_batches(self) -> Iterator[Tensor]:
         """Training clips as the model will see them, for the standardisation figures."""
         for indices in torch.split(torch.arange(len(self.train)), EVAL_BATCH[self.spec.mode]):
             clips = torch.from_numpy(self.train.batch(indices.numpy()))
             yield clips if self.augment is None else self.augment(clips)
-
-
-def _rank(info: RunInfo) -> tuple[float, float]:
-    """Higher is better: top-1, then lower loss; an epoch that was not validated is the worst."""
-    top1, loss = info.metrics["val_top1"], info.metrics["val_loss"]
-    return (-1.0, 0.0) if top1 is None else (top1, -loss)
 
 
 @torch.no_grad()

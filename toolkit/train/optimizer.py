@@ -59,6 +59,11 @@ class FlatAdamW:
                     lr=rate, weight_decay=decay, eps=EPSILON, maximize=False,
                 )  # fmt: skip
 
+    @property
+    def tensors(self) -> list[Tensor]:
+        """All numbers that a step changes: the weights, the moments and the step counts."""
+        return [self.values, self._first, self._second, *self._steps]
+
     def named(self, flat: Tensor) -> dict[str, Tensor]:
         """A tensor like `values`, as one view per parameter."""
         return {name: flat[place].view(shape) for name, (place, shape) in self._places.items()}
@@ -99,6 +104,11 @@ class Average:
     def __init__(self, model: nn.Module, optimizer: FlatAdamW, decay: float) -> None:
         self.decay, self._model, self._optimizer = decay, model, optimizer
         self._shadow = optimizer.values.clone() if decay else optimizer.values
+
+    @property
+    def tensors(self) -> list[Tensor]:
+        """The averages, where there are any beside the model's own weights."""
+        return [self._shadow] if self.decay else []
 
     def update(self, step: int) -> None:
         """Take in the weights after a 0-based step; early steps count more, or the start would linger."""

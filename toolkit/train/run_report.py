@@ -28,13 +28,14 @@ def write_run_report(
     rows: list[EpochRow],
     best_epoch: int,
     evaluation: Evaluation | None,
+    peak_rss_mib: float,
 ) -> list[Path]:
     """Write both; pictures of the run that are there (curves.png, confusion-val.png) are shown. Returns paths.
 
-    evaluation: of the kept weights on the validation clips; None without such clips.
+    evaluation: of the kept weights on the validation clips; None without such clips. peak_rss_mib: of the process.
     """
     title = f"Training run {run_dir.name}"
-    figures = _figures(facts, metrics, rows, best_epoch)
+    figures = _figures(facts, metrics, rows, best_epoch, peak_rss_mib)
     rule = selection_rule(settings, evaluation is not None, best_epoch)
     command = f"toolkit export {run_dir} --output model.onnx"
     tables: list[tuple[str, Table]] = [("Figures", figures)]
@@ -77,13 +78,15 @@ def selection_rule(settings: Settings, validated: bool, best_epoch: int) -> str:
     )
 
 
-def _figures(facts: dict[str, Any], metrics: dict[str, Any], rows: list[EpochRow], best_epoch: int) -> Table:
+def _figures(
+    facts: dict[str, Any], metrics: dict[str, Any], rows: list[EpochRow], best_epoch: int, peak_rss_mib: float
+) -> Table:
     lines: list[tuple[str, ...]] = [
         ("training clips", f"{facts['train_clips']} of split {', '.join(facts['train_splits'])}"),
         ("validation clips", f"{facts['val_clips']} of split {facts['val_split']}"),
         ("weights kept", f"epoch {best_epoch} of {rows[-1].epoch}"),
-        ("time", f"{sum(row.seconds for row in rows):.0f} s"),
-        ("peak memory", f"{max(row.peak_rss_mib for row in rows):.0f} MiB"),
+        ("time for all epochs", f"{sum(row.seconds for row in rows):.1f} s"),
+        ("peak memory", f"{peak_rss_mib:.0f} MiB"),
     ]
     if facts["val_signers"]:
         lines.insert(2, ("signers only validated on", ", ".join(facts["val_signers"])))

@@ -1,0 +1,113 @@
+"""Which settings and which folder a run of `toolkit train` gets: from flags, or from the run that it continues."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from toolkit.config import Settings
+
+SETTING_OF = {
+    "epochs": "training.epochs",
+    "batch_size": "training.batch_size",
+    "learning_rate": "training.learning_rate",
+    "seed": "training.seed",
+    "num_threads": "training.num_threads",
+    "num_frames": "data.num_frames",
+    "pose_dir": "efficiency.pose_dir",
+    "feature_dir": "efficiency.feature_dir",
+    "json_path": "data.json_path",
+    "video_dir": "data.video_dir",
+    "class_list": "data.class_list",
+    "index": "data.index",
+    "val_signers": "data.val_signers",
+    "split_by": "data.split_by",
+}
+"""Flag -> the setting that it changes."""
+MAY_CHANGE = ("training.epochs", "training.num_threads", "data.decode_workers", "data.cache_mib",
+              "efficiency.pose_dir", "efficiency.feature_dir")  # fmt: skip
+"""What a resumed run may have different: none of it changes what was learnt so far."""
+
+
+def overrides_of(args: argparse.Namespace) -> dict[str, Any]:
+    """What the flags change, setting -> value; --set comes last and wins."""
+    from toolkit.config import parse_override
+
+    overrides: dict[str, Any] = {}
+    if args.input_type is not None:
+        overrides["model.input_type"] = args.input_type
+        overrides["efficiency.use_pre_extracted"] = args.input_type != "video"
+        overrides["efficiency.use_pose"] = args.input_type == "pose"
+    overrides |= {
+        key: getattr(args, flag) for flag, key in SETTING_OF.items() if getattr(args, flag) is not None
+    }
+    return overrides | dict(parse_override(text) for text in args.set)
+
+
+def settings_of_resumed(args: argparse.Namespace, overrides: dict[str, Any]) -> tuple[Path, Settings]:
+    """(folder, settings) of the run that --resume continues.
+
+    Raises:
+        ConfigError: there is none, or a setting that shaped what it learnt so far is to change.
+    """
+    from toolkit.config import load_settings
+    from toolkit.errors import ConfigError
+
+    if args.output_dir is None:
+        runs = sorted(str(path.parent) for path in Path("runs").glob("*/last.safetensors"))
+        known = f"; in runs/ there is: {', '.join(runs)}" if runs else ""
+        raise ConfigError(f"--resume needs --output_dir, the folder of the run{known}")
+    old_path = args.output_dir / "config.yaml"
+    if not (args.output_dir / "last.safetensors").is_file() or not old_path.is_file():
+        raise ConfigError(f"{args.output_dir} holds no run to continue; leave --resume out to start one")
+    old = load_settings(old_path)
+    kept = {"training.min_steps": old.training.min_steps}  # --epochs alone would switch it off
+    settings = load_settings(args.config or old_path, kept | overrides)
+    before, now = _flat(old.model_dump()), _flat(settings.model_dump())
+    changed = [key for key in now if now[key] != before[key] and key not in MAY_CHANGE]
+    if changed:
+        what = "; ".join(f"{key} was {_plain(before[key])}, is now {_plain(now[key])}" for key in changed)
+        raise ConfigError(
+            f"a resumed run keeps its settings: {what}. Leave that out to continue the run; for other settings leave "
+            "--resume out and give another --output_dir"
+        )
+    return args.output_dir, settings
+
+
+def free_run_dir(args: argparse.Namespace, mode: str) -> Path:
+    """The folder for a run that starts anew.
+
+    Raises:
+        ConfigError: --output_dir holds a run already.
+    """
+    from toolkit.errors import ConfigError
+
+    run_dir: Path = args.output_dir or _new_run(mode)
+    if (run_dir / "last.safetensors").exists():
+        raise ConfigError(
+            f"{run_dir} already holds a run: add --resume to continue it on the same clips with the same settings; "
+            "for a run on other clips (some were added, say) or with other settings give another --output_dir"
+        )
+    return run_dir
+
+
+def _plain(value: object) -> str:
+    """A setting's value as one would write it."""
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    return "not set" if value is None else f"'{value}'" if isinstance(value, str) else str(value)
+
+
+def _flat(nested: dict[str, Any]) -> dict[str, Any]:
+    return {f"{name}.{key}": value for name, section in nested.items() for key, value in section.items()}
+
+
+def _new_run(mode: str) -> Path:
+    """runs/MODE, or the first free runs/MODE-2, -3, ..."""
+    number, path = 1, Path("runs") / mode
+    while path.exists():
+        number += 1
+        path = Path("runs") / f"{mode}-{number}"
+    return path
