@@ -56,7 +56,7 @@ def training_settings(job: Job) -> Settings:
     overrides: dict[str, Any] = {
         "model.input_type": job.row.mode,
         "training.epochs": 1,
-        "training.batch_size": job.options.batch_size,
+        "training.batch_size": job.batch_size,
     }
     if job.row.backend == LITERAL:
         overrides |= {"model.normalization": "none", "augmentation.enabled": False}

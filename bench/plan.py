@@ -41,6 +41,8 @@ MACHINE = "machine"
 LITERAL, NAIVE = "guide's input", "naive loop"
 """Backends of training rows: our loop on the guide's raw coordinates, without augmentation; and the loop as one
 writes it first, on the same."""
+TIP, TIP_BATCH = "batch of 16", 16
+"""Backend of training rows at the guide's tip, "larger batch sizes (8-16) with pre-extracted features"."""
 
 # In the order in which each needs the ones before: training and holding read the store that extraction made.
 ROWS = (
@@ -57,6 +59,7 @@ ROWS = (
     Row("extract", "video", "decode only"),
     *(Row("hold", mode) for mode in MODES),
     *(Row("train", mode) for mode in MODES),
+    *(Row("train", mode, TIP, default=False, quick=False) for mode in ("pose", "features")),
     Row("train", "pose", LITERAL, default=False, quick=False),
     Row("train", "pose", NAIVE, default=False, quick=False),
     *(Row("export", mode, once=True, quick=False) for mode in MODES),
@@ -136,6 +139,11 @@ class Job:
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
+    @property
+    def batch_size(self) -> int:
+        """Clips per training step."""
+        return TIP_BATCH if self.row.backend == TIP else self.options.batch_size
+
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> Job:
         options = {**raw["options"], "modes": tuple(raw["options"]["modes"])}
@@ -214,6 +222,8 @@ def _otherwise(row: Row) -> tuple[str, str, str]:
     """Stage, mode and backend of the alternative to a row."""
     if row.backend == LITERAL:  # the same work, done naively
         return row.stage, row.mode, NAIVE
+    if row.backend == TIP:
+        return row.stage, row.mode, ""
     if row.stage in ("train", "hold"):
         return row.stage, "video", ""
     if row.stage == "infer":

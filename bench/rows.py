@@ -117,7 +117,7 @@ def extract(job: Job) -> Outcome:
 def hold(job: Job) -> Outcome:
     """How much private memory grows per batch while many batches are held at once."""
     take = batch_reader(job)
-    size = job.options.batch_size
+    size = job.batch_size
     batch = take(range(size))  # the reader's own buffers are there from now on
     count = max(LEAST_HELD, job.options.hold_bytes // batch.nbytes)
     gc.collect()
@@ -155,7 +155,7 @@ def train(job: Job) -> Outcome:
     prepared = prepare(settings)
     warm_up = WARM_UP_STEPS[job.row.mode]
     clips = TimedClips(
-        prepared.train, (warm_up + job.options.steps[job.row.mode] + 1) * job.options.batch_size
+        prepared.train, (warm_up + job.options.steps[job.row.mode] + 1) * job.batch_size
     )
     run_dir = job.work_dir / "run"
     run_dir.mkdir()
@@ -165,7 +165,7 @@ def train(job: Job) -> Outcome:
     clips.start()
     outcome = trainer.run(lambda row: None)
     figures = clips.laps.figures(warm_up)
-    figures |= per_clip(figures, job.options.batch_size)
+    figures |= per_clip(figures, job.batch_size)
     figures |= {
         "import_s": imported.since(began).wall_s,
         "load_s": loaded.since(imported).wall_s,
@@ -191,7 +191,7 @@ def _train_naively(job: Job) -> Outcome:
     store = StoreClips(open_store(job.stores["pose"], "pose"), ["train"])
     names = write_files(job.work_dir / "clips", store.batch(range(len(store))))
     files = ClipFiles(job.work_dir / "clips", dict(zip(names, store.labels.tolist(), strict=True)))
-    warm_up, size = WARM_UP_STEPS["pose"], job.options.batch_size
+    warm_up, size = WARM_UP_STEPS["pose"], job.batch_size
     wanted = (warm_up + job.options.steps["pose"]) * size
     model = NaiveClassifier(store.num_frames, files[0][0][0].numel(), len(store.glosses))
     order = torch.randint(len(files), (wanted,)).tolist()

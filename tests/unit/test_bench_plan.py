@@ -62,6 +62,7 @@ def test_a_row_is_compared_with_what_a_user_would_otherwise_pick() -> None:
         "train pose": "train video",
         "train features": "train video",
         "train pose (guide's input)": "train pose (naive loop)",
+        "train features (batch of 16)": "train features",
         "hold features": "hold video",
         "infer pose (onnx)": "infer pose (torch)",
         "infer pose (onnx int8)": "infer pose (torch)",
@@ -120,3 +121,9 @@ def test_impossible_options_are_refused_by_the_name_of_their_flag(
 def test_a_job_survives_its_way_to_the_process() -> None:
     job = Job(row("train pose"), Options(), tuple(clips(2)), Path("work"), stores={"pose": Path("store")})
     assert Job.from_json(json.loads(json.dumps(job.to_json(), default=str))) == job
+
+
+def test_the_guides_tip_has_rows_with_its_own_batch() -> None:
+    tip = row("train pose (batch of 16)")
+    assert Job(tip, Options(), (), Path()).batch_size == 16
+    assert Job(row("train pose"), Options(batch_size=5), (), Path()).batch_size == 5
