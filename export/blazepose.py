@@ -3,9 +3,9 @@
     python -m export.blazepose --output toolkit/weights [--packages FOLDER]
 
 Each file: input "image", float32 (N, 3, size, size) RGB, any N; named outputs (see export/blazepose_networks.py);
-outputs that nobody reads left out; weights stored as float16 where that loses nothing; its origin, hash and licence
-in its metadata. Every network is compared with LiteRT first; all six are written, or none. The same packages give
-the same bytes again. This module knows neither regions nor landmarks.
+outputs that nobody reads left out; weights stored as float16, and without their zeros, where that loses nothing;
+its origin, hash and licence in its metadata. Every network is compared with LiteRT first; all six are written, or
+none. The same packages give the same bytes again. This module knows neither regions nor landmarks.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from export.blazepose_check import verify
 from export.blazepose_networks import PLANS, Plan
 from export.blazepose_sources import Source, read_sources
 from export.graph_rewrites import make_fast
-from export.onnx_graph import to_model
+from export.onnx_graph import is_sparse_half, to_model
 from export.prelu_rewrites import fold_channel_scales, split_prelu
 from export.tflite_ops import Converter
 from export.tflite_reader import read_network
@@ -38,6 +38,7 @@ CHANGES = (
     "converted to ONNX, channels first, any batch size; outputs left out; padding, activations, resizing and "
     "shuffles of channels joined with convolutions; float16 weights kept as float16"
 )
+SPARSE_CHANGES = ", the large ones that are mostly zeros as what is not zero and the gaps between it"
 
 
 @dataclass(frozen=True)
@@ -77,12 +78,14 @@ def convert(plan: Plan, content: bytes, half: bool = True) -> onnx.ModelProto:
     graph.keep(list(plan.outputs))
     shapes = {name: output.shape for name, output in plan.outputs.items()}
     inputs = {INPUT: (3, plan.size, plan.size)}
-    model = to_model(graph, plan.title, inputs, shapes, properties(plan), half)
+    sparse = half and any(map(is_sparse_half, graph.constants.values()))
+    changes = CHANGES + SPARSE_CHANGES * sparse
+    model = to_model(graph, plan.title, inputs, shapes, properties(plan, changes), half)
     model.producer_name, model.producer_version = "sign-toolkit export.blazepose", str(FORMAT_VERSION)
     return model
 
 
-def properties(plan: Plan) -> dict[str, str]:
+def properties(plan: Plan, changes: str) -> dict[str, str]:
     """What the file says about itself, for its metadata_props."""
     described = {
         "format_version": str(FORMAT_VERSION),
@@ -93,7 +96,7 @@ def properties(plan: Plan) -> dict[str, str]:
         "source": plan.source.project,
         "source_file": plan.source.member,
         "source_sha256": plan.source.sha256,
-        "changes": CHANGES,
+        "changes": changes,
     }
     return {f"sign_toolkit.blazepose.{key}": value for key, value in described.items()}
 

@@ -14,6 +14,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
+from export.sparse_constants import by_gaps, is_sparse
+
 OPSET, IR_VERSION = 18, 10  # what onnxruntime 1.20, the oldest one we allow, reads
 SMALLEST_HALF = 16
 """Constants with fewer numbers stay float32: a Cast node would take more room than it saves."""
@@ -88,11 +90,15 @@ def to_model(
     """The graph as a model with float32 inputs and outputs (name -> shape behind the batch), any batch size.
 
     half: store every constant whose float32 values all are float16 values as float16, with a Cast back, which
-    onnxruntime does once, while loading; nothing is rounded.
+    onnxruntime does once, while loading, and large ones that are mostly zeros without these; nothing is rounded.
     """
     tensors, casts = [], []
     for key, values in graph.constants.items():
-        if half and values.dtype == np.float32 and values.size >= SMALLEST_HALF and is_half(values):
+        if half and is_sparse_half(values):
+            parts, makers = by_gaps(key, values.astype(np.float16))
+            tensors += parts
+            casts += makers
+        elif half and values.dtype == np.float32 and values.size >= SMALLEST_HALF and is_half(values):
             stored = f"{key}.float16"
             tensors.append(numpy_helper.from_array(values.astype(np.float16), stored))
             casts.append(graph.node("Cast", [stored], key, to=TensorProto.FLOAT))
@@ -115,6 +121,11 @@ def is_half(values: NDArray[np.float32]) -> bool:
     """Whether float16 holds every value exactly."""
     with np.errstate(over="ignore"):
         return bool(np.array_equal(values.astype(np.float16).astype(np.float32), values))
+
+
+def is_sparse_half(values: NDArray[Any]) -> bool:
+    """Whether `to_model` stores a constant by its gaps."""
+    return values.dtype == np.float32 and is_half(values) and is_sparse(values.astype(np.float16))
 
 
 def _described(name: str, shape: tuple[int, ...]) -> onnx.ValueInfoProto:

@@ -22,7 +22,7 @@ from toolkit.extract.protocol import Extraction, ExtractorSpec, Fingerprint
 from toolkit.extract.regions import Region
 from toolkit.landmarks import get_layout
 from toolkit.process_memory import give_back_memory
-from toolkit.weights import weights_sha256
+from toolkit.weights import numbers_sha256
 
 NETWORKS = tuple(blazepose_landmarks.WEIGHTS)
 HANDS = ("left_hand", "right_hand")
@@ -146,7 +146,7 @@ def network_files(spec: ExtractorSpec) -> list[str]:
 
 
 def fingerprint(spec: ExtractorSpec) -> Fingerprint:
-    hashes = "".join(weights_sha256(file) for file in network_files(spec))
+    hashes = "".join(numbers_sha256(file) for file in network_files(spec))
     return {
         "backend": "onnx",
         "layout": spec.landmarks,
