@@ -16,8 +16,11 @@ COLDEST, HOTTEST = 0.05, 20.0  # limits of the temperature
 BINS = 10  # of equal width, for the calibration error
 PRECISION = 0.9
 """Of the answers that are given, this part was right on the validation clips."""
-FEWEST = 10  # answers that a precision is read off
-EVEN = 0.5  # an answer of this calibrated score is as often right as wrong
+FEWEST = 10
+"""Clips that a temperature is fitted on, and answers that a precision is read off, at least: with four clips, all
+right, the fit of one number made the scores worse (calibration error 0.09 before, 0.16 after)."""
+EVEN = 0.5
+"""An answer of this calibrated score is as often right as wrong; the threshold where FEWEST clips are not there."""
 
 
 def fit_temperature(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> float:
@@ -26,8 +29,10 @@ def fit_temperature(logits: NDArray[np.floating], labels: NDArray[np.integer]) -
     The guess, a clip more whose sign nobody could tell, keeps few clips that are all right from driving the
     temperature to 0: n of n right counts as the rule of succession says, not as never wrong.
 
-    logits: (N, C); labels: (N,) in 0..C-1; N >= 1.
+    logits: (N, C); labels: (N,) in 0..C-1; N >= 1. Fewer than FEWEST clips say nothing: 1, the scores as they are.
     """
+    if len(labels) < FEWEST:
+        return 1.0
     own = float(np.take_along_axis(logits, labels[:, None], axis=1).sum() + logits.mean()) / (len(labels) + 1)
     low, high = math.log(1 / HOTTEST), math.log(1 / COLDEST)
     for _ in range(40):  # the likelihood has one maximum over 1 / temperature; halve down to 1e-11 of it
@@ -63,19 +68,26 @@ def choose_threshold(
 
     As many answers as possible are given, but FEWEST are looked at; when no number of answers is that precise,
     the most precise one. Never above EVEN when all answers together are precise enough: what few clips happened
-    to score says nothing then.
+    to score says nothing then. For fewer than FEWEST clips it is EVEN.
     """
+    if len(labels) < FEWEST:
+        return EVEN
     score, right = _best(logits, labels, temperature)
     order = np.argsort(-score, kind="stable")
     counts = np.arange(1, len(order) + 1)
     precise = np.cumsum(right[order]) / counts
-    enough = counts >= min(FEWEST, len(order))
+    enough = counts >= FEWEST
     good = np.flatnonzero(enough & (precise >= precision))
     last = int(good[-1]) if len(good) else int(np.argmax(np.where(enough, precise, -1.0)))
     lowest = float(score[order[last]])
     if last == len(order) - 1:
         lowest = min(lowest, EVEN)
     return math.floor(lowest * 1e4) / 1e4
+
+
+def too_few(clips: int) -> str:
+    """Why scores are as they are, for people; "" where so many clips are enough."""
+    return "" if clips >= FEWEST else f"too few clips ({clips}) to calibrate on; {FEWEST} are needed"
 
 
 def softmax(logits: NDArray[np.floating], temperature: float = 1.0) -> NDArray[np.float64]:

@@ -185,7 +185,8 @@ def test_the_report_says_what_was_done_and_how_the_weights_were_chosen(capsys):
         assert "toolkit export here --output model.onnx" in report and "epochs: 2" in report
         assert "No test clip was read" in report and f"{100 * result['val_top1']:.1f} %" in report
     kept = json.loads(Path("here/best.json").read_text())["metrics"]
-    assert kept["temperature"] > 0 and 0 <= kept["ece"] <= 1
+    assert kept["temperature"] == 1 and 0 <= kept["ece"] <= 1
+    assert "too few clips (8) to calibrate on; 10 are needed" in text and "ECE" not in text
 
 
 def test_validation_by_signer_keeps_signers_apart(capsys):

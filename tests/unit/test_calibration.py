@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from toolkit.calibration import EVEN, calibration_error, choose_threshold, fit_temperature, softmax
+from toolkit.calibration import (
+    EVEN,
+    FEWEST,
+    calibration_error,
+    choose_threshold,
+    fit_temperature,
+    softmax,
+)
 
 
 def drawn(count: int, temperature: float) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
@@ -35,10 +42,18 @@ def test_a_temperature_changes_no_answer() -> None:
 
 
 def test_few_clips_that_are_all_right_count_as_the_rule_of_succession_says() -> None:
-    logits = np.eye(3) * 4
-    scores = softmax(logits, fit_temperature(logits, np.arange(3)))
-    np.testing.assert_allclose(scores.max(1), (3 + 1 / 3) / 4, rtol=1e-6)
-    assert fit_temperature(logits, np.array([1, 2, 0])) == pytest.approx(20, rel=1e-3)
+    logits, labels = np.tile(np.eye(3) * 4, (4, 1)), np.tile(np.arange(3), 4)
+    scores = softmax(logits, fit_temperature(logits, labels))
+    np.testing.assert_allclose(scores.max(1), (12 + 1 / 3) / 13, rtol=1e-6)
+    assert fit_temperature(logits, (labels + 1) % 3) == pytest.approx(20, rel=1e-3)
+
+
+def test_too_few_clips_leave_the_scores_and_the_threshold_alone() -> None:
+    logits, labels = drawn(FEWEST, 3.0)
+    for few in (1, 4, FEWEST - 1):
+        assert fit_temperature(logits[:few], labels[:few]) == 1.0
+        assert choose_threshold(logits[:few], labels[:few]) == EVEN
+    assert fit_temperature(logits, labels) != 1.0
 
 
 def test_the_calibration_error_of_known_scores() -> None:

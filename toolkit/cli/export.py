@@ -108,6 +108,8 @@ def _print_table(report: ExportReport) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from toolkit.calibration import too_few
+
     table = Table(show_header=False)
     rows = {
         "file": str(report.path),
@@ -119,11 +121,12 @@ def _print_table(report: ExportReport) -> None:
         "precision": f"{report.precision}: {report.reason}" if report.reason else report.precision,
     }
     if report.temperature is not None:
-        rows["calibration"] = (
+        fitted = (
             f"temperature {report.temperature:.3g}, error (ECE) {report.ece:.3f}, was "
-            f"{report.ece_uncalibrated:.3f}; answers count from a score of {report.threshold:.2f} "
-            f"({report.validated} validation clips)"
+            f"{report.ece_uncalibrated:.3f} ({report.validated} validation clips)"
         )
+        reason = too_few(report.validated) or fitted
+        rows["calibration"] = f"{reason}; answers count from a score of {report.threshold:.2f}"
     if report.comparison is not None:
         for name, figures in (("fp32", report.comparison.fp32), ("int8", report.comparison.int8)):
             rows[f"in {name}"] = (

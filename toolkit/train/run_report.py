@@ -9,6 +9,7 @@ import html
 from pathlib import Path
 from typing import Any
 
+from toolkit.calibration import too_few
 from toolkit.train.log import EpochRow
 from toolkit.train.report import Evaluation, worst_first
 from toolkit.train.settings import Settings
@@ -94,7 +95,9 @@ def _figures(
         low, high = metrics["val_top1_interval"]
         text = f"{100 * metrics['val_top1']:.1f} % (95 %: {100 * low:.1f} to {100 * high:.1f})"
         lines += [("validation top-1", text), ("validation top-5", f"{100 * metrics['val_top5']:.1f} %")]
-    if "temperature" in metrics:
+    if "temperature" in metrics and (reason := too_few(facts["val_clips"])):
+        lines.append(("calibration", reason))
+    elif "temperature" in metrics:
         before, after = metrics["ece_uncalibrated"], metrics["ece"]
         lines.append(("temperature, fitted on the validation clips", f"{metrics['temperature']:.2f}"))
         lines.append(("calibration error (ECE) before, after", f"{before:.3f}, {after:.3f}"))
