@@ -64,7 +64,7 @@ def test_the_guides_command_trains_and_evaluates(capsys, mode, config):
         "peak_rss_mib",
     }  # fmt: skip
     assert (result["mode"], result["epochs"], result["n_val"], result["skipped"]) == (mode, 2, 8, 1)
-    assert result["peak_rss_mib"] > 50 and "1 clips skipped" in err and "epoch 2/2" in err
+    assert result["peak_rss_mib"] > 50 and "1 clip skipped" in err and "epoch 2/2" in err
     files = {path.name for path in Path(result["run"]).iterdir()}
     assert files == {
         "config.yaml", "best.safetensors", "best.json", "last.safetensors", "last.json", "log.jsonl", "curves.png",
@@ -230,6 +230,6 @@ def test_few_clips_and_clips_on_both_sides_are_warned_of(capsys):
     Path("classes.txt").write_text("book\ndrink\nfly\n")
     status, _, err = run(capsys, "train", *SMALL, "--class_list", "classes.txt", "--json")
     assert status == 0
-    assert "1 glosses have fewer than 3 training clips: go" in err
+    assert "1 gloss has fewer than 3 training clips" in err and "go (1)" in err
     assert "no training clip: fly" in err and "the class list lacks: go" in err
     assert "twice-val is twice-train" in err

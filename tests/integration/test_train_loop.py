@@ -203,8 +203,11 @@ def test_signers_can_be_held_out(tmp_path):
     assert prepared.val is not None
     assert {name.split("-")[0] for name in prepared.train.ids} == {"anna", "cleo"}
     assert {name.split("-")[0] for name in prepared.val.ids} == {"ben"} and len(prepared.val) == 6
-    nobody = prepare(load_settings(None, given | {"data.val_signers": ["dora"]}))
-    assert nobody.val is None and any("dora" in note for note in nobody.notes)
+    assert not any("signers that training sees" in note for note in prepared.notes)
+    with pytest.raises(ConfigError, match=r"'dora'.*anna, ben, cleo"):
+        prepare(load_settings(None, given | {"data.val_signers": ["dora"]}))
+    notes = prepare(load_settings(None, given)).notes
+    assert [note for note in notes if "9 of 9 validation clips are of signers that training sees" in note]
 
 
 def test_a_log_line_without_its_checkpoint_is_dropped_on_resume(tmp_path):

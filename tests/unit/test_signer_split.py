@@ -7,11 +7,13 @@ import pytest
 from toolkit.errors import ConfigError
 from toolkit.metrics import confused_pairs, confusion, t_interval
 from toolkit.train.split import (
+    check_signers,
     choose_val_signers,
     signers_of,
     warn_of_class_list,
     warn_of_duplicates,
     warn_of_few,
+    warn_of_seen_signers,
 )
 
 
@@ -61,7 +63,10 @@ def test_without_names_nothing_can_be_split():
 
 
 def test_warnings():
-    assert warn_of_few(["go", "go", "go", "book"]) == ["1 glosses have fewer than 3 training clips: book"]
+    (few,) = warn_of_few(["go", "go", "go", "book"])
+    assert few.startswith("1 gloss has fewer than 3 training clips") and few.endswith(": book (1)")
+    (few,) = warn_of_few(["go", "book", "book"])
+    assert few.startswith("2 glosses have") and few.endswith(": book (2), go (1)")
     assert warn_of_few(["go"] * 3) == []
     absent, extra = warn_of_class_list(["go", "fly"], ["go", "book"])
     assert "fly" in absent and "book" in extra
@@ -69,6 +74,31 @@ def test_warnings():
     (twice,) = warn_of_duplicates({"a": "1", "b": "2"}, {"c": "2", "d": "3"})
     assert "c is b" in twice
     assert warn_of_duplicates({"a": "1"}, {"b": "2"}) == []
+
+
+def test_signers_on_both_sides_are_warned_of_once():
+    (note,) = warn_of_seen_signers(["anna", "ben", "anna"], ["anna", "cleo"])
+    assert note.startswith("1 of 2 validation clips is of signers that training sees as well")
+    assert "--split_by signer" in note and "--leave_signers_out" in note
+    assert warn_of_seen_signers(["anna", "anna"], ["ben"]) == []
+    assert warn_of_seen_signers(["", ""], [""]) == []  # nothing is known, which extract says
+
+
+def test_the_cure_for_signers_on_both_sides_is_one_that_works():
+    """--split_by signer refuses clips of one signer only, and clips without a name."""
+    (alone,) = warn_of_seen_signers(["anna"], ["anna"])
+    assert "second person" in alone
+    (unnamed,) = warn_of_seen_signers(["anna", "ben", ""], ["anna"])
+    assert "once all clips name their signer" in unnamed
+
+
+def test_a_signer_who_is_not_there_is_named_with_those_who_are():
+    clips = takes([f"s{number:02}" for number in range(12)], each=1)
+    check_signers(["s03"], clips)
+    with pytest.raises(ConfigError, match=r"'Anna'.*s00, s01,.* s09 and 2 more"):
+        check_signers(["s03", "Anna"], clips)
+    with pytest.raises(ConfigError, match=r"'Anna'.*column 'signer'"):
+        check_signers(["Anna"], takes([""]))
 
 
 def test_confused_pairs_count_both_directions():

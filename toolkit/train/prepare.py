@@ -18,7 +18,15 @@ from toolkit.train.dataset import LabelledClips, StoreClips, VideoClips, count_w
 from toolkit.train.few_clips import for_few_clips
 from toolkit.train.model import ModelSpec
 from toolkit.train.settings import Settings
-from toolkit.train.split import choose_val_signers, warn_of_class_list, warn_of_duplicates, warn_of_few
+from toolkit.train.split import (
+    check_signers,
+    choose_val_signers,
+    counted,
+    warn_of_class_list,
+    warn_of_duplicates,
+    warn_of_few,
+    warn_of_seen_signers,
+)
 
 Taken = TypeVar("Taken", Clip, Record)
 
@@ -59,6 +67,8 @@ def prepare(settings: Settings) -> Prepared:
     val_splits = [*splits, data.val_split] if unseen else [data.val_split]
     if settings.mode == "video":
         clips = indexed_clips(settings)
+        check_signers(unseen, [clip for clip in clips if clip.split in val_splits])
+        signer_of = {clip.id: clip.signer for clip in clips}
         chosen = [clip for clip in clips if clip.split in splits and clip.signer not in unseen]
         workers, cache = data.decode_workers, data.cache_mib
         train = VideoClips(chosen, data.num_frames, None, workers, data.max_glosses, cache)
@@ -69,6 +79,8 @@ def prepare(settings: Settings) -> Prepared:
         layout, skipped = "", merged(train, val)
     else:
         store = open_store(settings.store_dir, settings.mode)
+        check_signers(unseen, [record for record in store.records if record.split in val_splits])
+        signer_of = {record.id: record.signer for record in store.records}
         seen = (lambda signer: signer not in unseen) if unseen else None
         train = StoreClips(store, splits, data.num_frames, None, data.max_glosses, seen)
         if (unseen or data.val_split not in splits) and any(
@@ -87,15 +99,16 @@ def prepare(settings: Settings) -> Prepared:
         notes += warn_of_class_list(read_class_list(Path(data.class_list)), train.glosses)
     if val is not None:
         notes += warn_of_duplicates(train.contents(), val.contents())
-    if val is None:
+        notes += warn_of_seen_signers(*([signer_of[name] for name in part.ids] for part in (train, val)))
+    else:
         what = f"signers {', '.join(sorted(unseen))}" if unseen else f"split '{data.val_split}'"
         notes.append(f"no clips of {what} to validate on: the last epoch counts as the best")
-    notes += [f"{count} clips skipped: {reason}" for reason, count in skipped.items()]
+    notes += [f"{counted(count, 'clip')} skipped: {reason}" for reason, count in skipped.items()]
     as_run = for_few_clips(settings, len(train))
     if as_run != settings:
         size, epochs = as_run.training.batch_size, as_run.training.epochs
         notes.append(
-            f"{len(train)} training clips are few: batches of {size} and {epochs} epochs instead of "
+            f"{counted(len(train), 'training clip')} are few: batches of {size} and {epochs} epochs instead of "
             f"{settings.training.batch_size} and {settings.training.epochs} (training.min_steps)"
         )
     model = settings.model

@@ -15,6 +15,7 @@ from toolkit.errors import ConfigError
 VAL_SHARE = 0.2  # of the clips, about
 FEWEST_CLIPS = 3  # of a gloss; with fewer it can hardly be learnt
 SHOWN = 8  # names in a warning
+SHOWN_SIGNERS = 10  # names in the error about one that is not there
 
 
 class Labelled(Protocol):
@@ -80,12 +81,64 @@ def signers_of(clips: Sequence[Labelled]) -> tuple[str, ...]:
     return signers
 
 
+def check_signers(wanted: Iterable[str], clips: Sequence[Labelled]) -> None:
+    """Make sure that every signer who is asked for is there.
+
+    Raises:
+        ConfigError: one has no clip; names it and those that there are.
+    """
+    known = sorted({clip.signer for clip in clips if clip.signer})
+    absent = [name for name in wanted if name not in known]
+    if not absent:
+        return
+    there = f"the signers there are: {_listed(known, SHOWN_SIGNERS)}"
+    if not known:
+        there = "these clips name no signers; give a csv index with a column 'signer' to toolkit extract"
+    names = ", ".join(f"'{name}'" for name in absent)
+    raise ConfigError(f"no clip is of signer {names} (--val_signers, data.val_signers): {there}")
+
+
+def warn_of_seen_signers(train: Iterable[str], val: Iterable[str]) -> list[str]:
+    """How many validation clips are of signers that training sees as well. Both: the signer of each clip, "" where
+    it is unknown: of those nothing is said."""
+    train, val = list(train), list(val)
+    known = {*train, *val} - {""}
+    seen = sum(name in known and name in set(train) for name in val)
+    if not seen:
+        return []
+    count = f"{seen} of {len(val)} validation clips {_is_are(seen)} of signers that training sees as well"
+    if len(known) < 2:
+        cure = "clips of a second person would let it be measured (--split_by signer)"
+    elif "" in {*train, *val}:
+        cure = "once all clips name their signer, --split_by signer keeps whole signers for validation"
+    else:
+        cure = (
+            "--split_by signer keeps whole signers for validation; toolkit evaluate RUN --leave_signers_out "
+            "measures it"
+        )
+    return [f"{count}: with new people expect less. {cure}"]
+
+
+def _is_are(count: int) -> str:
+    return "is" if count == 1 else "are"
+
+
+def counted(count: int, noun: str, many: str = "") -> str:
+    """Such as "1 gloss" and "2 glosses"; many: the plural where it is not the noun and an s."""
+    return f"{count} {noun if count == 1 else many or noun + 's'}"
+
+
 def warn_of_few(names: Iterable[str]) -> list[str]:
     """Which glosses have too few training clips. names: the gloss of each clip."""
-    few = sorted(gloss for gloss, count in Counter(names).items() if count < FEWEST_CLIPS)
+    clips_of = Counter(names)
+    few = sorted(gloss for gloss, count in clips_of.items() if count < FEWEST_CLIPS)
     if not few:
         return []
-    return [f"{len(few)} glosses have fewer than {FEWEST_CLIPS} training clips: {_listed(few)}"]
+    have = "has" if len(few) == 1 else "have"
+    return [
+        f"{counted(len(few), 'gloss', 'glosses')} {have} fewer than {FEWEST_CLIPS} training clips and can hardly be "
+        f"learnt; record more takes: {_listed([f'{gloss} ({clips_of[gloss]})' for gloss in few])}"
+    ]
 
 
 def warn_of_class_list(wanted: Sequence[str], glosses: Sequence[str]) -> list[str]:
@@ -93,9 +146,11 @@ def warn_of_class_list(wanted: Sequence[str], glosses: Sequence[str]) -> list[st
     absent, extra = sorted(set(wanted) - set(glosses)), sorted(set(glosses) - set(wanted))
     notes = []
     if absent:
-        notes.append(f"{len(absent)} glosses of the class list have no training clip: {_listed(absent)}")
+        some = f"{counted(len(absent), 'gloss', 'glosses')} of the class list"
+        notes.append(f"{some} {'has' if len(absent) == 1 else 'have'} no training clip: {_listed(absent)}")
     if extra:
-        notes.append(f"{len(extra)} glosses are trained that the class list lacks: {_listed(extra)}")
+        some = counted(len(extra), "gloss", "glosses")
+        notes.append(f"{some} {_is_are(len(extra))} trained that the class list lacks: {_listed(extra)}")
     return notes
 
 
@@ -106,10 +161,11 @@ def warn_of_duplicates(train: Mapping[str, str], val: Mapping[str, str]) -> list
     if not pairs:
         return []
     return [
-        f"{len(pairs)} validation clips are training clips too, so the validation figures are too good "
+        f"{counted(len(pairs), 'validation clip')} {_is_are(len(pairs))} in training too, so the validation "
+        "figures are too good "
         f"(validation clip is training clip): {_listed(pairs)}"
     ]
 
 
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+def _listed(names: Sequence[str], shown: int = SHOWN) -> str:
+    return ", ".join(names[:shown]) + (f" and {len(names) - shown} more" if len(names) > shown else "")
