@@ -127,6 +127,21 @@ def test_a_run_is_continued_only_on_request_and_with_its_own_settings(capsys):
     assert len(Path("here/log.jsonl").read_text().splitlines()) == 3
 
 
+def test_after_clips_were_added_the_cure_is_a_folder_of_its_own(capsys):
+    store = make_store("pose")
+    assert run(capsys, "train", *SMALL, "--output_dir", "here", "--json")[0] == 0
+    values = np.random.default_rng(1).random((16, 33, 4), dtype=np.float32)
+    with StoreWriter(store, StoreSpec("pose", (33, 4), 16, "body", {"backend": "drawn"})) as writer:
+        for take in range(3):
+            writer.append(Clip(f"new-{take}", "go", "train", "", Path("clip.mp4")), values + take, {})
+    status, _, err = run(capsys, "train", *SMALL, "--output_dir", "here")
+    assert status == 2 and "other clips (some were added, say)" in err and "another --output_dir" in err
+    status, _, err = run(capsys, "train", "--resume", "--output_dir", "here", "--epochs", 3)
+    assert status == 2 and "8 training clips then, 11 now" in err and "glosses added: go" in err
+    assert "Leave --resume out and give another --output_dir" in err and "{" not in err
+    assert run(capsys, "train", *SMALL, "--output_dir", "there", "--json")[0] == 0
+
+
 @pytest.mark.parametrize(
     ("words", "reason"),
     [

@@ -185,6 +185,7 @@ def _with_run(args: argparse.Namespace) -> tuple[LabelledClips, NDArray[np.float
     from toolkit.train.dataset import StoreClips, open_store
     from toolkit.train.loop import compute_logits
     from toolkit.train.prepare import indexed_clips
+    from toolkit.train.same_data import extractor_changes
 
     model, info = load_run(args.model, args.checkpoint)
     settings, spec = load_settings(args.model / "config.yaml"), info.spec
@@ -203,7 +204,8 @@ def _with_run(args: argparse.Namespace) -> tuple[LabelledClips, NDArray[np.float
         if store.spec.extractor != info.extractor and not args.override:
             raise StoreMismatchError(
                 f"{path} was made by another extractor than the clips that {args.model} was trained on: "
-                f"{store.spec.extractor}, not {info.extractor}. Name the right store, or add --override"
+                f"{'; '.join(extractor_changes(info.extractor, store.spec.extractor))}. Name the right store, or add "
+                "--override"
             )
         clips = StoreClips(store, splits, spec.num_frames, info.glosses, of_signer=_chosen(args))
     return clips, compute_logits(model, clips), info.metrics.get("temperature", 1.0)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ from toolkit.train.log import EpochRow, RunLog, draw_curves, peak_rss_mib
 from toolkit.train.model import ModelSpec, SignClassifier
 from toolkit.train.optimizer import Average, FlatAdamW, learning_rate
 from toolkit.train.out_of_memory import cured_memory_errors
+from toolkit.train.same_data import Data, what_changed
 from toolkit.train.settings import Settings
 from toolkit.train.stems import PoseStem
 
@@ -234,12 +235,12 @@ class Trainer:
     def _continue(self) -> tuple[RunInfo, RunInfo]:
         """Take up where last.safetensors stops: (what it is, what best.safetensors is)."""
         info, weights, resume = read_checkpoint(self.run_dir, "last")
-        if (info.spec, info.glosses, info.extractor) != (self.spec, self.train.glosses, self.extractor) or (
-            info.training["clips"] != self.facts["clips"]
-        ):
+        before = Data(info.training["clips"], info.glosses, info.extractor, asdict(info.spec))
+        now = Data(self.facts["clips"], self.train.glosses, self.extractor, asdict(self.spec))
+        if changes := what_changed(before, now):
             raise TrainingError(
-                f"{self.run_dir} cannot be continued: its clips were {info.training['clips']}, the store or index "
-                f"now gives {self.facts['clips']} (number and hash of ids and labels). Start a new run"
+                f"{self.run_dir} cannot be continued, because a run is continued on the very same clips only. What "
+                f"changed: {'; '.join(changes)}. Leave --resume out and give another --output_dir for a new run"
             )
         raw = {
             name.removeprefix("raw."): tensor for name, tensor in resume.items() if name.startswith("raw.")
