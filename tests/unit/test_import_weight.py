@@ -67,3 +67,8 @@ def test_the_public_api_stays_small() -> None:
     assert len(toolkit.__all__) <= 6
     with pytest.raises(AttributeError, match="no attribute 'Recogniser'"):
         _ = toolkit.Recogniser  # type: ignore[attr-defined]
+
+
+def test_a_run_that_does_not_exist_is_told_before_torch_is_loaded(tmp_path: Path) -> None:
+    code = f"from toolkit.cli.main import main\nassert main(['export', {str(tmp_path / 'nothing')!r}]) == 2"
+    assert not modules_after(code) & (HEAVY | {"numpy", "onnxruntime"})

@@ -65,6 +65,10 @@ def run(args: argparse.Namespace) -> int:
 
     from toolkit.errors import ConfigError, require
 
+    if not args.run.is_file():
+        from toolkit.train.run_files import checkpoint_file
+
+        checkpoint_file(args.run)  # before torch is imported, which takes seconds
     if args.bundle is not None:
         from export.bundle import check_target
 

@@ -82,8 +82,8 @@ def _head(tour: Tour, clips: int, right: int, asked: int, signers: set[int]) -> 
         (f"{right / asked:.0%}", f"of {asked} held-out clips right"),
         (f"{clips}", "drawn videos"),
         (f"{sum(tour.seconds.values()):.0f} s", "for everything"),
-        (f"{exported['size_bytes'] / 2**20:.1f} MB", "the recogniser, one file"),
-        (f"{trained['peak_rss_mib']:.0f} MB", "memory of training"),
+        (f"{exported['size_bytes'] / 1e6:.1f} MB", "the recogniser, one file"),
+        (f"{trained['peak_rss_mib']:.0f} MiB", "memory of training"),
     )
     boxes = "".join(f'<div class="fact"><b>{value}</b><span>{what}</span></div>' for value, what in facts)
     return (

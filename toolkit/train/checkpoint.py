@@ -21,8 +21,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from toolkit.errors import ConfigError, TrainingError
+from toolkit.errors import TrainingError
 from toolkit.train.model import ModelSpec, SignClassifier
+from toolkit.train.run_files import checkpoint_file
 from toolkit.untrusted import MIB, parse_json, read_bounded, shown
 
 HEADER_KEY = "sign_toolkit.run"
@@ -115,13 +116,7 @@ def load_run(run_dir: Path, which: str = "best") -> tuple[SignClassifier, RunInf
 
 def read_checkpoint(run_dir: Path, which: str) -> tuple[RunInfo, dict[str, Tensor], dict[str, Tensor]]:
     """(info, model weights, resume tensors) of one checkpoint file; raises like load_run."""
-    path = run_dir / f"{which}.safetensors"
-    if not path.is_file():
-        runs = ", ".join(sorted(str(found.parent) for found in run_dir.parent.glob("*/last.safetensors"))[:5])
-        hint = f" Runs beside it: {runs}." if runs else ""
-        raise ConfigError(
-            f"there is no checkpoint {path}. A run directory is what `toolkit train` prints at its end.{hint}"
-        )
+    path = checkpoint_file(run_dir, which)
     weights, resume = {}, {}
     try:
         _check_hash(read_bounded(path, LARGEST_CHECKPOINT))

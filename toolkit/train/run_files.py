@@ -1,0 +1,23 @@
+"""Where a run directory keeps its checkpoints. Needs no torch, so that a wrong path is told at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from toolkit.errors import ConfigError
+
+
+def checkpoint_file(run_dir: Path, which: str = "best") -> Path:
+    """The file of one checkpoint of a run. which: "best" (by validation) or "last".
+
+    Raises:
+        ConfigError: no such run or checkpoint.
+    """
+    path = run_dir / f"{which}.safetensors"
+    if not path.is_file():
+        runs = ", ".join(sorted(str(found.parent) for found in run_dir.parent.glob("*/last.safetensors"))[:5])
+        hint = f" Runs beside it: {runs}." if runs else ""
+        raise ConfigError(
+            f"there is no checkpoint {path}. A run directory is what `toolkit train` prints at its end.{hint}"
+        )
+    return path
