@@ -177,6 +177,19 @@ def test_evaluate_refuses_the_wrong_store(capsys):
     assert status == 0 and figures["n"] == 1
 
 
+def test_evaluate_names_the_splits_and_signers_that_there_are(capsys):
+    """Recordings in folders have no test split, which is the default."""
+    make_signers()
+    _, result, _ = run(capsys, "train", "--pose_dir", "signers", *SMALL, "--json")
+    status, _, err = run(capsys, "evaluate", result["run"])
+    assert status == 2 and "no clips of split 'test'" in err
+    assert "val (6), train (12). Give --split val" in err
+    status, _, err = run(capsys, "evaluate", result["run"], "--signers", "dora", "--split", "val")
+    assert status == 2 and "'dora' (--signers): the signers there are: anna, ben, cleo" in err
+    status, _, _ = run(capsys, "evaluate", result["run"], "--split", "val", "--json")
+    assert status == 0
+
+
 def make_signers(names=("anna", "ben", "cleo")):
     """A store of two signs that differ in where the left wrist is, three takes by each signer."""
     rng = np.random.default_rng(0)

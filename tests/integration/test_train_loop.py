@@ -16,8 +16,9 @@ from toolkit.errors import ConfigError, TrainingError
 from toolkit.store import FeatureStore, StoreSpec, StoreWriter
 from toolkit.train.checkpoint import load_run, read_checkpoint
 from toolkit.train.dataset import StoreClips
-from toolkit.train.loop import Trainer, compute_logits
+from toolkit.train.loop import Trainer
 from toolkit.train.prepare import prepare
+from toolkit.train.validate import compute_logits
 
 FRAMES, SIZE, PER_GLOSS = 16, 8, 8
 GLOSSES = ("book", "drink", "go")

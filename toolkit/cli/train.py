@@ -196,9 +196,9 @@ def _reports(trainer: Trainer, outcome: Outcome, facts: dict[str, Any]) -> tuple
     """
     from toolkit.train.checkpoint import load_run
     from toolkit.train.log import peak_rss_mib
-    from toolkit.train.loop import compute_logits
     from toolkit.train.report import draw_confusion, evaluate_logits
     from toolkit.train.run_report import write_run_report
+    from toolkit.train.validate import compute_logits
 
     evaluation, run_dir, val = None, trainer.run_dir, trainer.val
     if val is not None:

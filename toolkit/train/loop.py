@@ -13,14 +13,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from toolkit.calibration import calibration_error, fit_temperature
 from toolkit.errors import TrainingError
-from toolkit.metrics import topk, wilson_interval
 from toolkit.process_memory import forget_start, give_back_memory
 from toolkit.train.allocator import without_cycle_search
 from toolkit.train.augment import make_augmentation
@@ -35,8 +31,7 @@ from toolkit.train.out_of_memory import cured_memory_errors
 from toolkit.train.same_data import Data, what_changed
 from toolkit.train.settings import Settings
 from toolkit.train.stems import PoseStem
-
-EVAL_BATCH = {"pose": 32, "features": 64, "video": 4}  # clips per forward pass outside training
+from toolkit.train.validate import EVAL_BATCH, NOT_VALIDATED, validate
 
 
 @dataclass(frozen=True)
@@ -83,7 +78,6 @@ class Trainer:
         torch.manual_seed(settings.training.seed)
         self.model = SignClassifier(spec)
         self.optimizer = FlatAdamW(self.model, settings.training)
-        self.calibration: dict[str, float] = {}
         before: tuple[RunInfo, RunInfo] | None = None
         if resume:
             self.average = Average(self.model, self.optimizer, settings.training.ema)
@@ -102,9 +96,9 @@ class Trainer:
             while self.epoch < self.settings.training.epochs and not self._hopeless():
                 self.keeper.begin_epoch()
                 with cured_memory_errors(self.settings, self.spec.num_frames), without_cycle_search():
-                    row = self._one_epoch(self.epoch + 1)
+                    row, validation = self._one_epoch(self.epoch + 1)
                 self.log.append(row)
-                self.keeper.end_epoch(self._info(row))
+                self.keeper.end_epoch(self._info(row, validation))
                 on_epoch(row)
         finally:
             self.keeper.flush()
@@ -129,7 +123,8 @@ class Trainer:
         best = max(known, key=lambda row: (row.val_top1, -row.epoch), default=None)
         return best is not None and self.epoch - best.epoch >= patience
 
-    def _one_epoch(self, epoch: int) -> EpochRow:
+    def _one_epoch(self, epoch: int) -> tuple[EpochRow, dict[str, Any]]:
+        """Its row, and the metrics of validate."""
         training = self.settings.training
         torch.manual_seed((training.seed << 20) + epoch)
         self.model.train()
@@ -150,19 +145,23 @@ class Trainer:
             loss_sum += loss * len(indices)
             hits += correct
         due = epoch % training.validate_every == 0 or epoch == training.epochs
-        val_loss, val_top1, val_top5 = self._validate() if due else (None, None, None)
+        validation = NOT_VALIDATED
+        if due and self.val is not None:
+            with self.average.in_place():
+                validation = validate(self.model, self.val)
         began, self._since = self._since, time.perf_counter()
-        return EpochRow(
+        row = EpochRow(
             epoch=epoch,
             train_loss=loss_sum / len(self.train),
             train_top1=hits / len(self.train),
-            val_loss=val_loss,
-            val_top1=val_top1,
-            val_top5=val_top5,
+            val_loss=validation["val_loss"],
+            val_top1=validation["val_top1"],
+            val_top5=validation["val_top5"],
             learning_rate=rate,
             seconds=round(self._since - began, 4),
             peak_rss_mib=round(peak_rss_mib(), 1),
         )
+        return row, validation
 
     def _step(self, indices: Tensor, rate: float, step: int) -> tuple[float, int]:
         """One batch: (loss, how many were right)."""
@@ -202,34 +201,8 @@ class Trainer:
         )
         return logits, (share * first + (1 - share) * second).mean()
 
-    def _validate(self) -> tuple[float | None, float | None, float | None]:
-        """(loss, top-1, top-5) of the averaged weights on the validation clips."""
-        if self.val is None:
-            return None, None, None
-        with self.average.in_place():
-            logits = compute_logits(self.model, self.val)
-        labels, temperature = self.val.labels, fit_temperature(logits, self.val.labels)
-        self.calibration = {
-            "temperature": temperature,
-            "ece_uncalibrated": calibration_error(logits, labels),
-            "ece": calibration_error(logits, labels, temperature),
-        }
-        loss = float(nn.functional.cross_entropy(torch.from_numpy(logits), torch.from_numpy(self.val.labels)))
-        if not math.isfinite(loss):
-            raise TrainingError(f"the validation loss became {loss}: lower training.learning_rate")
-        return loss, topk(logits, self.val.labels, 1), topk(logits, self.val.labels, 5)
-
-    def _info(self, row: EpochRow) -> RunInfo:
-        n_val = 0 if self.val is None else len(self.val)
-        metrics: dict[str, Any] = {
-            "val_top1": row.val_top1,
-            "val_top5": row.val_top5,
-            "val_loss": row.val_loss,
-            "n_val": n_val,
-            "val_top1_interval": None if row.val_top1 is None else list(wilson_interval(row.val_top1, n_val)),
-        }
-        if row.val_top1 is not None:
-            metrics |= self.calibration
+    def _info(self, row: EpochRow, validation: dict[str, Any]) -> RunInfo:
+        metrics = validation | {"n_val": 0 if self.val is None else len(self.val)}
         return RunInfo(self.spec, self.train.glosses, self.extractor, self.facts, metrics, row.epoch)
 
     def _continue(self) -> tuple[RunInfo, RunInfo]:
@@ -255,12 +228,3 @@ class Trainer:
         for indices in torch.split(torch.arange(len(self.train)), EVAL_BATCH[self.spec.mode]):
             clips = torch.from_numpy(self.train.batch(indices.numpy()))
             yield clips if self.augment is None else self.augment(clips)
-
-
-@torch.no_grad()
-def compute_logits(model: SignClassifier, clips: LabelledClips) -> NDArray[np.float32]:
-    """(N, num_classes) of all clips in their order, in eval mode."""
-    model.eval()
-    size = EVAL_BATCH[model.spec.mode]
-    chunks = [range(start, min(start + size, len(clips))) for start in range(0, len(clips), size)]
-    return np.concatenate([model(torch.from_numpy(clips.batch(chunk))).numpy() for chunk in chunks])

@@ -81,8 +81,8 @@ def signers_of(clips: Sequence[Labelled]) -> tuple[str, ...]:
     return signers
 
 
-def check_signers(wanted: Iterable[str], clips: Sequence[Labelled]) -> None:
-    """Make sure that every signer who is asked for is there.
+def check_signers(wanted: Iterable[str], clips: Iterable[Labelled], flag: str = "--val_signers") -> None:
+    """Make sure that every signer who is asked for, by this flag, is there.
 
     Raises:
         ConfigError: one has no clip; names it and those that there are.
@@ -95,7 +95,7 @@ def check_signers(wanted: Iterable[str], clips: Sequence[Labelled]) -> None:
     if not known:
         there = "these clips name no signers; give a csv index with a column 'signer' to toolkit extract"
     names = ", ".join(f"'{name}'" for name in absent)
-    raise ConfigError(f"no clip is of signer {names} (--val_signers, data.val_signers): {there}")
+    raise ConfigError(f"no clip is of signer {names} ({flag}): {there}")
 
 
 def warn_of_seen_signers(train: Iterable[str], val: Iterable[str]) -> list[str]:
