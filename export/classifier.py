@@ -99,7 +99,8 @@ def export_run(
     metadata, report = _calibrated(metadata, report, run_in_batches(model, values), labels)
     model = _described(graph, metadata)
     if precision == "int8":
-        model, report = _smaller(graph, metadata, report, values, labels)
+        trained = [parameter.detach().numpy() for parameter in module.parameters()]
+        model, report = _smaller(graph, trained, metadata, report, values, labels)
     return _finished(report, model)
 
 
@@ -125,6 +126,7 @@ def _calibrated(
 
 def _smaller(
     graph: onnx.ModelProto,
+    trained: list[NDArray[np.float32]],
     metadata: ModelMetadata,
     report: ExportReport,
     values: NDArray[Any],
@@ -132,7 +134,7 @@ def _smaller(
 ) -> tuple[bytes, ExportReport]:
     """The file in int8, or in fp32 where that is not worth it, and the report with the reason."""
     full = _described(graph, metadata)
-    small = quantized(full)
+    small = quantized(full, trained)
     verify_runs(small, values, metadata.layout)
     figures = compare(full, small, values, labels)
     worth, reason = decide(figures.fp32, figures.int8)

@@ -34,18 +34,23 @@ def test_int8_is_written_when_it_costs_little_and_gains_something(
     assert told in reason
 
 
+WEIGHTS = np.random.default_rng(0).normal(0, 1, (8, 4)).astype(np.float32)
+MIXED = np.random.default_rng(1).normal(0, 1, (8, 8)).astype(np.float32)
+
+
 def small_model(trained: bool) -> bytes:
-    """clips (N, T, 8) -> mean over time by a product, then logits (N, 4), by trained weights or not."""
-    weights = np.random.default_rng(0).normal(0, 1, (8, 4)).astype(np.float32)
+    """clips (N, T, 8) -> mean over time by a product, mixed by a fixed matrix, then logits (N, 4), by trained
+    weights or not."""
     nodes = [
         helper.make_node("Transpose", ["clips"], ["by_value"], perm=[0, 2, 1]),
         helper.make_node("MatMul", ["by_value", "clips"], ["products"]),  # of two inputs: not to be touched
         helper.make_node("ReduceMean", ["products", "axis"], ["means"], keepdims=0),
-        helper.make_node("MatMul", ["means", "weights"], ["logits"])
+        helper.make_node("MatMul", ["means", "mixed"], ["values"], name="mixing"),
+        helper.make_node("MatMul", ["values", "weights"], ["logits"], name="head")
         if trained
-        else helper.make_node("Identity", ["means"], ["logits"]),
+        else helper.make_node("Identity", ["values"], ["logits"]),
     ]
-    constants = {"axis": np.array([1], np.int64), "weights": weights}
+    constants: dict[str, np.ndarray] = {"axis": np.array([1], np.int64), "weights": WEIGHTS, "mixed": MIXED}
     graph = helper.make_graph(
         nodes,
         "small",
@@ -60,9 +65,13 @@ def small_model(trained: bool) -> bytes:
 
 
 def test_only_trained_matrices_are_quantised_per_channel_and_the_metadata_stays() -> None:
-    made = onnx.load_from_string(quantized(small_model(trained=True)))
+    made = onnx.load_from_string(quantized(small_model(trained=True), [WEIGHTS.T]))
     kinds = [node.op_type for node in made.graph.node]
-    assert kinds.count("MatMulInteger") == 1 and kinds.count("MatMul") == 1
+    assert kinds.count("MatMulInteger") == 1 and kinds.count("MatMul") == 2
+    (mixed,) = [item for item in made.graph.initializer if item.name == "mixed"]
+    assert np.array_equal(
+        numpy_helper.to_array(mixed), MIXED
+    )  # fixed, not trained: not a bit of it is rounded
     (whole,) = [
         item for item in made.graph.initializer if item.data_type == TensorProto.INT8 and item.dims == [8, 4]
     ]
@@ -76,7 +85,7 @@ def test_only_trained_matrices_are_quantised_per_channel_and_the_metadata_stays(
 
 def test_a_model_without_trained_matrices_is_refused() -> None:
     with pytest.raises(ExportError, match="no matrices to quantise"):
-        quantized(small_model(trained=False))
+        quantized(small_model(trained=False), [WEIGHTS])
 
 
 def test_both_files_are_compared_on_the_same_clips() -> None:
@@ -84,7 +93,7 @@ def test_both_files_are_compared_on_the_same_clips() -> None:
     clips = np.random.default_rng(1).normal(0, 1, (40, 5, 8)).astype(np.float32)
     labels = run_in_batches(model, clips).argmax(1)
     labels[:10] = (labels[:10] + 1) % 4
-    found = compare(model, quantized(model), clips, labels)
+    found = compare(model, quantized(model, [WEIGHTS]), clips, labels)
     assert found.fp32.top1 == 0.75
     assert found.fp32.size_bytes == len(model)
     assert found.clips == 40 and 0.9 <= found.agreement <= 1
