@@ -90,7 +90,7 @@ def recipes() -> dict[str, Path]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    if not path.exists() and str(path) in recipes():
+    if not path.is_file() and str(path) in recipes():  # a store beside it may be called signs too
         path = recipes()[str(path)]
     try:
         raw = load_yaml(read_bounded(path, LARGEST_CONFIG).decode("utf-8"))

@@ -46,6 +46,11 @@ def topk(logits: NDArray[np.floating], labels: NDArray[np.integer], k: int = 1) 
     return float((ahead < k).mean())
 
 
+def top5_tells(num_classes: int) -> bool:
+    """Whether top-5 says anything: among five glosses every answer is one of the best five."""
+    return num_classes > 5
+
+
 def confusion(
     predicted: NDArray[np.integer], labels: NDArray[np.integer], num_classes: int
 ) -> NDArray[np.int64]:

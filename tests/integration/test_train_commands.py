@@ -215,6 +215,11 @@ def test_the_report_says_what_was_done_and_how_the_weights_were_chosen(capsys):
     kept = json.loads(Path("here/best.json").read_text())["metrics"]
     assert kept["temperature"] == 1 and 0 <= kept["ece"] <= 1
     assert "too few clips (8) to calibrate on; 10 are needed" in text and "ECE" not in text
+    assert "top-5" not in text and "| by guessing | 50.0 % |" in text  # of two glosses
+    assert "8 validation clips say little" in text
+    assert "1 clip skipped: extraction could not use the video" in page  # what was said on the screen
+    mistaken = result["val_top1"] < 1
+    assert ("Most confused pairs" in text) == mistaken
 
 
 def test_validation_by_signer_keeps_signers_apart(capsys):

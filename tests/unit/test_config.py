@@ -56,6 +56,13 @@ def test_shipped_configs_load(name, mode):
     assert load_settings(CONFIGS / f"{name}.yaml").mode == mode
 
 
+def test_a_folder_called_like_settings_that_ship_does_not_hide_them(tmp_path, monkeypatch):
+    """The store of `extract --output_dir signs` stands where `train --config signs` is asked for."""
+    monkeypatch.chdir(tmp_path)
+    Path("signs").mkdir()
+    assert load_settings(Path("signs")).training.min_steps == 1320
+
+
 def test_shipped_configs_go_by_their_names(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # a user who has no checkout
     assert load_settings(Path("signs")) == load_settings(CONFIGS / "signs.yaml")

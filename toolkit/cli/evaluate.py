@@ -68,6 +68,7 @@ def run(args: argparse.Namespace) -> int:
     if args.leave_signers_out:
         return _leave_signers_out(args)
     from toolkit.train.report import evaluate_logits, summary, write_report
+    from toolkit.train.split import counted
 
     if args.model.suffix == ".onnx":
         clips, logits, temperature = with_onnx(args)
@@ -77,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
         clips, logits, temperature = with_run(args)
         folder, name = args.model, str(args.model)
     for reason, count in clips.skipped.items():
-        print(f"{count} clips skipped: {reason}", file=sys.stderr)
+        print(f"{counted(count, 'clip')} skipped: {reason}", file=sys.stderr)
     who = f" of {', '.join(args.signers)}" if args.signers else ""
     evaluation = evaluate_logits(logits, clips.labels, clips.glosses, temperature)
     _print_tables(evaluation, f"{name} on split {args.split}{who}")
@@ -143,15 +144,21 @@ def _print_tables(evaluation: Evaluation, title: str) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from toolkit.calibration import FEWEST
+    from toolkit.metrics import top5_tells
+
     figures = Table("figure", "%", "95 % interval", "n", title=title)
     for name, value, (low, high) in (
         ("top-1", evaluation.top1, evaluation.top1_interval),
         ("top-5", evaluation.top5, evaluation.top5_interval),
     ):
+        if name == "top-5" and not top5_tells(len(evaluation.glosses)):
+            continue
         figures.add_row(name, f"{100 * value:.1f}", f"{100 * low:.1f} to {100 * high:.1f}", str(evaluation.n))
     Console().print(figures)
     pairs = ", ".join(f"{a} and {b} {times}" for a, b, times in evaluation.confused(WORST))
-    Console().print(Text(f"calibration error {evaluation.ece:.3f}; most confused pairs: {pairs or 'none'}"))
+    ece = f"calibration error {evaluation.ece:.3f}; " if evaluation.n >= FEWEST else ""
+    Console().print(Text(f"{ece}most confused pairs: {pairs or 'none'}"))
     worst = Table("gloss", "clips", "correct", "mistaken for", title="glosses with the most to gain")
     for score in evaluation.worst(WORST):
         gloss, mistaken = Text(evaluation.glosses[score.label]), Text(evaluation.mistaken_for(score.label))

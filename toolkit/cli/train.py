@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from toolkit.config import Settings
     from toolkit.run_log import EventLog
     from toolkit.train.loop import Outcome, Trainer
+    from toolkit.train.prepare import Prepared
 
 SUMMARY = "train a recogniser on extracted poses, features, or videos"
 
@@ -126,6 +127,7 @@ def _train(settings: Settings, run_dir: Path, resume: bool, log: EventLog) -> di
     from toolkit.train.loop import Trainer
     from toolkit.train.out_of_memory import cured_memory_errors
     from toolkit.train.prepare import prepare
+    from toolkit.train.split import counted
 
     began = time.perf_counter()
     keep_freed_memory()
@@ -137,8 +139,8 @@ def _train(settings: Settings, run_dir: Path, resume: bool, log: EventLog) -> di
         print(note, file=sys.stderr)
     spec, n_val = prepared.spec, 0 if prepared.val is None else len(prepared.val)
     print(
-        f"{spec.mode}: {len(prepared.train)} training and {n_val} validation clips of {spec.num_classes} glosses, "
-        f"{spec.num_frames} frames each; run folder {run_dir}",
+        f"{spec.mode}: {counted(len(prepared.train), 'training clip')} and {counted(n_val, 'validation clip')} of "
+        f"{spec.num_classes} glosses, {counted(spec.num_frames, 'frame')} each; run folder {run_dir}",
         file=sys.stderr,
     )
     log("data ready", train_clips=len(prepared.train), val_clips=n_val, glosses=spec.num_classes,
@@ -168,7 +170,7 @@ def _train(settings: Settings, run_dir: Path, resume: bool, log: EventLog) -> di
         print_when_stopped(kept, trainer.settings.training.epochs, run_dir)
         return 143 if terminated else 130
     training_s = sum(row.seconds for row in trainer.log.rows)
-    peak_mib, paths = _reports(trainer, outcome, prepared.facts)
+    peak_mib, paths = _reports(trainer, outcome, prepared)
     for path in paths:
         print(f"wrote {path}", file=sys.stderr)
     result = {
@@ -185,11 +187,11 @@ def _train(settings: Settings, run_dir: Path, resume: bool, log: EventLog) -> di
         "peak_rss_mib": round(peak_mib, 1),
     }
     log("finished", **result)
-    print_summary(result, outcome.metrics["val_top1_interval"], training_s)
+    print_summary(result, outcome.metrics["val_top1_interval"], training_s, spec.num_classes)
     return result
 
 
-def _reports(trainer: Trainer, outcome: Outcome, facts: dict[str, Any]) -> tuple[float, list[Path]]:
+def _reports(trainer: Trainer, outcome: Outcome, prepared: Prepared) -> tuple[float, list[Path]]:
     """Write the run's reports, with the kept weights measured on the validation clips: (peak_rss_mib, paths).
 
     The peak is that of the whole run, pictures included, and of the processes that it was resumed from.
@@ -209,4 +211,6 @@ def _reports(trainer: Trainer, outcome: Outcome, facts: dict[str, Any]) -> tuple
     settings, rows = trainer.settings, trainer.log.rows
     peak_mib = max(peak_rss_mib(), *(row.peak_rss_mib for row in rows))
     metrics, best = outcome.metrics, outcome.best_epoch
-    return peak_mib, write_run_report(run_dir, settings, facts, metrics, rows, best, evaluation, peak_mib)
+    return peak_mib, write_run_report(
+        run_dir, settings, prepared.facts, metrics, rows, best, evaluation, peak_mib, prepared.notes
+    )

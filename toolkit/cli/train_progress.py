@@ -11,7 +11,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from toolkit.metrics import top5_tells
 from toolkit.train.log import EpochRow
+from toolkit.train.run_report import of_few_clips
 
 LINES = 20  # about as many lines for a whole run where there is no terminal
 
@@ -63,8 +65,10 @@ def print_when_stopped(kept: int, epochs: int, run_dir: Path) -> None:
     print(f"\n{said}", file=sys.stderr)
 
 
-def print_summary(result: dict[str, Any], interval: tuple[float, float] | None, training_s: float) -> None:
-    """The table at the end of `toolkit train`. interval: 95 % of val_top1, as fractions.
+def print_summary(
+    result: dict[str, Any], interval: tuple[float, float] | None, training_s: float, glosses: int
+) -> None:
+    """The table at the end of `toolkit train`. interval: 95 % of val_top1, as fractions. glosses: how many.
 
     training_s: of all epochs, before a --resume too; result["seconds"] is this command's whole time.
     """
@@ -79,13 +83,16 @@ def print_summary(result: dict[str, Any], interval: tuple[float, float] | None, 
         table.add_row("weights kept", best)
         figures = f"{100 * result['val_top1']:.1f} % (95 %: {low:.1f} to {high:.1f}, n = {result['n_val']})"
         table.add_row("validation top-1", figures)
-        table.add_row("validation top-5", f"{100 * result['val_top5']:.1f} %")
+        if top5_tells(glosses):
+            table.add_row("validation top-5", f"{100 * result['val_top5']:.1f} %")
     table.add_row("parameters", f"{result['parameters']:,}")
     table.add_row("clips skipped", str(result["skipped"]))
     table.add_row("time", f"{result['seconds']:.1f} s for this command, {training_s:.1f} s for all epochs")
     table.add_row("peak memory", f"{result['peak_rss_mib']:.0f} MiB")
     console = Console()
     console.print(table)
+    if interval is not None and (caution := of_few_clips(result["n_val"], interval)):
+        console.print(caution, soft_wrap=True, highlight=False)
     console.print(f"next: toolkit export {result['run']} --output model.onnx", soft_wrap=True)
 
 

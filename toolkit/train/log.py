@@ -10,6 +10,8 @@ from pathlib import Path
 
 from toolkit.train.checkpoint import replace_file
 
+FEW_EPOCHS = 12  # whose points are marked in a picture
+
 
 @dataclass(frozen=True)
 class EpochRow:
@@ -62,27 +64,32 @@ def read_log(run_dir: Path) -> list[EpochRow]:
     return rows
 
 
-def draw_curves(rows: list[EpochRow], path: Path, best_epoch: int) -> None:
-    """Loss and accuracy over epochs, as a picture."""
+def draw_curves(rows: list[EpochRow], path: Path, best_epoch: int, top5: bool = True) -> None:
+    """Loss and accuracy over epochs, as a picture. top5: with the validation's top-5, which few glosses make idle."""
     from matplotlib.figure import Figure  # Figure alone draws without a display
 
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     loss, accuracy = figure.subplots(1, 2)
     epochs = [row.epoch for row in rows]
     with_val = [row for row in rows if row.val_top1 is not None]
-    loss.plot(epochs, [row.train_loss for row in rows], label="train")
-    accuracy.plot(epochs, [100 * row.train_top1 for row in rows], label="train top-1")
+    # Few points are marked, or a single one would not be seen; nothing is cut off at the edge of 100 %.
+    marked, marked_val = ("o" if len(drawn) < FEW_EPOCHS else None for drawn in (rows, with_val))
+    loss.plot(epochs, [row.train_loss for row in rows], label="train", marker=marked)
+    train_top1 = [100 * row.train_top1 for row in rows]
+    accuracy.plot(epochs, train_top1, label="train top-1", marker=marked, clip_on=False)
     if with_val:
-        at = [row.epoch for row in with_val]
-        loss.plot(at, [row.val_loss for row in with_val], label="val")
-        accuracy.plot(at, [100 * (row.val_top1 or 0.0) for row in with_val], label="val top-1")
-        accuracy.plot(at, [100 * (row.val_top5 or 0.0) for row in with_val], label="val top-5")
-    accuracy.axvline(best_epoch, color="0.7", linewidth=1, label=f"best: epoch {best_epoch}")
+        at, style = [row.epoch for row in with_val], {"marker": marked_val, "clip_on": False, "zorder": 3}
+        loss.plot(at, [row.val_loss for row in with_val], label="val", marker=marked_val)
+        if top5:  # below top-1, which it covers where both are 100 %
+            accuracy.plot(at, [100 * (row.val_top5 or 0.0) for row in with_val], label="val top-5", **style)
+        accuracy.plot(at, [100 * (row.val_top1 or 0.0) for row in with_val], label="val top-1", **style)
+    accuracy.axvline(best_epoch, color="0.7", linewidth=1, label=f"kept: epoch {best_epoch}")
     for axes, title, unit in ((loss, "Loss", "cross-entropy"), (accuracy, "Accuracy", "% of clips")):
         axes.set(title=title, xlabel="epoch", ylabel=unit)
         axes.grid(alpha=0.3)
         axes.legend(frameon=False)
-    accuracy.set_ylim(0, 100)
+    accuracy.set_ylim(0, 106)  # a line at 100 % is to be seen
+    accuracy.set_yticks(range(0, 101, 20))
     figure.savefig(path, dpi=110)
 
 

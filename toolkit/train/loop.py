@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from toolkit.errors import TrainingError
+from toolkit.metrics import top5_tells
 from toolkit.process_memory import forget_start, give_back_memory
 from toolkit.train.allocator import without_cycle_search
 from toolkit.train.augment import make_augmentation
@@ -106,7 +107,7 @@ class Trainer:
         assert best is not None, "a run has at least one epoch"
         give_back_memory()  # of the steps, before pictures are drawn
         forget_start()
-        draw_curves(self.log.rows, self.run_dir / "curves.png", best.epoch)
+        draw_curves(self.log.rows, self.run_dir / "curves.png", best.epoch, top5_tells(self.spec.num_classes))
         return Outcome(self.epoch, best.epoch, best.metrics, self.model.num_parameters)
 
     @property

@@ -108,8 +108,9 @@ def prepare(settings: Settings) -> Prepared:
     if as_run != settings:
         size, epochs = as_run.training.batch_size, as_run.training.epochs
         notes.append(
-            f"{counted(len(train), 'training clip')} are few: batches of {size} and {epochs} epochs instead of "
-            f"{settings.training.batch_size} and {settings.training.epochs} (training.min_steps)"
+            f"{counted(len(train), 'training clip')} are few, so that the network sees them more often: batches of "
+            f"{size} and {epochs} epochs instead of {settings.training.batch_size} and {settings.training.epochs} "
+            "(training.min_steps)"
         )
     model = settings.model
     spec = ModelSpec(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.calibration import calibration_error
-from toolkit.metrics import GlossScore, confused_pairs, confusion, per_gloss, topk, wilson_interval
+from toolkit.calibration import FEWEST, calibration_error
+from toolkit.metrics import (
+    GlossScore,
+    confused_pairs,
+    confusion,
+    per_gloss,
+    top5_tells,
+    topk,
+    wilson_interval,
+)
 
 PAIRS = 15  # shown in a report
 NAMED_GLOSSES = 60  # more than this many cannot be read along the axes of a picture
+TITLE_LETTERS = 11  # of 10 points in an inch
 
 
 @dataclass(frozen=True)
@@ -109,7 +119,12 @@ def draw_confusion(evaluation: Evaluation, path: Path, title: str) -> None:
         axes.set_yticks(range(len(rows)), [evaluation.glosses[row] for row in rows], fontsize=7)
     low, high = evaluation.top1_interval
     figures = f"top-1 {100 * evaluation.top1:.1f} % ({100 * low:.1f} to {100 * high:.1f}), n = {evaluation.n}"
-    axes.set(title=f"{title}: {figures}", xlabel="answer", ylabel="true gloss")
+    axes.set(xlabel="answer", ylabel="true gloss")
+    lines = [
+        *textwrap.wrap(title, int(TITLE_LETTERS * side)),
+        *textwrap.wrap(figures, int(TITLE_LETTERS * side)),
+    ]
+    figure.suptitle("\n".join(lines), fontsize=10)  # of the whole width, which two glosses make narrow
     figure.colorbar(image, ax=axes, shrink=0.6, label="share of the gloss's clips")
     figure.savefig(path, dpi=110)
 
@@ -149,8 +164,11 @@ def _as_markdown(evaluation: Evaluation, title: str) -> str:
         ("top-1", evaluation.top1, evaluation.top1_interval),
         ("top-5", evaluation.top5, evaluation.top5_interval),
     ):
+        if name == "top-5" and not top5_tells(len(evaluation.glosses)):
+            continue
         lines.append(f"- {name}: {100 * value:.1f} % (95 % interval {100 * low:.1f} to {100 * high:.1f})")
-    lines.append(f"- calibration error (ECE): {evaluation.ece:.3f}")
+    if evaluation.n >= FEWEST:
+        lines.append(f"- calibration error (ECE): {evaluation.ece:.3f}")
     pairs = [f"{first} and {second} {times}" for first, second, times in evaluation.confused(PAIRS)]
     lines.append(f"- most confused pairs: {', '.join(pairs) or 'none'}")
     lines += ["", f"| {' | '.join(header)} |", f"|{'---|' * len(header)}"]

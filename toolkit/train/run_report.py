@@ -6,15 +6,19 @@ from __future__ import annotations
 
 import base64
 import html
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from toolkit.calibration import too_few
+from toolkit.metrics import top5_tells
 from toolkit.train.log import EpochRow
 from toolkit.train.report import Evaluation, worst_first
 from toolkit.train.settings import Settings
+from toolkit.train.split import counted
 
 PAIRS = 15
+FEW_TO_MEASURE = 30  # clips; a figure of fewer is uncertain by 15 points and more
 STYLE = """body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}
 table{border-collapse:collapse;margin:1rem 0}td,th{border:1px solid #ccc;padding:.2rem .6rem;text-align:left}
 img{max-width:100%}pre{background:#f4f4f4;padding:.8rem;overflow:auto}"""
@@ -30,23 +34,29 @@ def write_run_report(
     best_epoch: int,
     evaluation: Evaluation | None,
     peak_rss_mib: float,
+    notes: Sequence[str] = (),
 ) -> list[Path]:
     """Write both; pictures of the run that are there (curves.png, confusion-val.png) are shown. Returns paths.
 
     evaluation: of the kept weights on the validation clips; None without such clips. peak_rss_mib: of the process.
+    notes: what was said about the clips when the training began.
     """
     title = f"Training run {run_dir.name}"
-    figures = _figures(facts, metrics, rows, best_epoch, peak_rss_mib)
+    figures = _figures(facts, metrics, rows, best_epoch, peak_rss_mib, evaluation)
     rule = selection_rule(settings, evaluation is not None, best_epoch)
     command = f"toolkit export {run_dir} --output model.onnx"
     tables: list[tuple[str, Table]] = [("Figures", figures)]
     if evaluation is not None:
         tables.append(("Glosses, worst first", worst_first(evaluation)))
         pairs: list[tuple[str, ...]] = [(a, b, str(times)) for a, b, times in evaluation.confused(PAIRS)]
-        tables.append(("Most confused pairs", (("gloss", "and", "times"), pairs)))
+        if pairs:
+            tables.append(("Most confused pairs", (("gloss", "and", "times"), pairs)))
     pictures = [name for name in ("curves.png", "confusion-val.png") if (run_dir / name).is_file()]
     markdown = [f"# {title}", rule, *(f"![{name}]({name})" for name in pictures)]
     page = [f"<h1>{html.escape(title)}</h1>", f"<p>{html.escape(rule)}</p>"]
+    if notes:
+        markdown.insert(2, "\n".join(f"- {note}" for note in notes))
+        page.append(f"<ul>{''.join(f'<li>{html.escape(note)}</li>' for note in notes)}</ul>")
     for name in pictures:
         content = base64.b64encode((run_dir / name).read_bytes()).decode("ascii")
         page.append(f'<img alt="{name}" src="data:image/png;base64,{content}">')
@@ -70,8 +80,8 @@ def selection_rule(settings: Settings, validated: bool, best_epoch: int) -> str:
         return "There were no validation clips, so the weights are the last epoch's and no figure is known."
     if settings.training.choose == "last":
         return (
-            "The weights are the last epoch's, fixed beforehand, so the figures on the validation clips are not "
-            "chosen. No test clip was read."
+            "The weights are the last epoch's, as fixed beforehand (training.choose: last), not those that did best "
+            "on the validation clips, so the figures on these are not too good. No test clip was read."
         )
     return (
         f"The weights are those of epoch {best_epoch}, which did best on the validation clips; the figures on these "
@@ -79,22 +89,46 @@ def selection_rule(settings: Settings, validated: bool, best_epoch: int) -> str:
     )
 
 
+def of_few_clips(clips: int, interval: tuple[float, float]) -> str:
+    """What a figure of so many clips is worth, for people; "" where they are not few. interval: 95 %, fractions."""
+    if clips >= FEW_TO_MEASURE:
+        return ""
+    low, high = (round(100 * limit) for limit in interval)
+    return (
+        f"{counted(clips, 'validation clip')} {'says' if clips == 1 else 'say'} little: on more clips it may turn "
+        + (f"out anything from {low} to {high} %")
+    )
+
+
 def _figures(
-    facts: dict[str, Any], metrics: dict[str, Any], rows: list[EpochRow], best_epoch: int, peak_rss_mib: float
+    facts: dict[str, Any],
+    metrics: dict[str, Any],
+    rows: list[EpochRow],
+    best_epoch: int,
+    peak_rss_mib: float,
+    evaluation: Evaluation | None,
 ) -> Table:
     lines: list[tuple[str, ...]] = [
         ("training clips", f"{facts['train_clips']} of split {', '.join(facts['train_splits'])}"),
-        ("validation clips", f"{facts['val_clips']} of split {facts['val_split']}"),
+        (
+            "validation clips",
+            f"{facts['val_clips']} of split {facts['val_split']}" if facts["val_clips"] else "none",
+        ),
         ("weights kept", f"epoch {best_epoch} of {rows[-1].epoch}"),
         ("time for all epochs", f"{sum(row.seconds for row in rows):.1f} s"),
         ("peak memory", f"{peak_rss_mib:.0f} MiB"),
     ]
     if facts["val_signers"]:
         lines.insert(2, ("signers only validated on", ", ".join(facts["val_signers"])))
-    if metrics["val_top1"] is not None:
+    if metrics["val_top1"] is not None and evaluation is not None:
         low, high = metrics["val_top1_interval"]
         text = f"{100 * metrics['val_top1']:.1f} % (95 %: {100 * low:.1f} to {100 * high:.1f})"
-        lines += [("validation top-1", text), ("validation top-5", f"{100 * metrics['val_top5']:.1f} %")]
+        lines.append(("validation top-1", text))
+        if caution := of_few_clips(facts["val_clips"], (low, high)):
+            lines.append(("how sure that is", caution))
+        if top5_tells(len(evaluation.glosses)):
+            lines.append(("validation top-5", f"{100 * metrics['val_top5']:.1f} %"))
+        lines.append(("by guessing", f"{100 / len(evaluation.glosses):.1f} %"))
     if "temperature" in metrics and (reason := too_few(facts["val_clips"])):
         lines.append(("calibration", reason))
     elif "temperature" in metrics:
