@@ -125,6 +125,8 @@ def test_a_run_is_continued_only_on_request_and_with_its_own_settings(capsys):
     status, more, _ = run(capsys, "train", "--resume", "--output_dir", "here", "--epochs", 3, "--json")
     assert status == 0 and more["epochs"] == first["epochs"] + 1
     assert len(Path("here/log.jsonl").read_text().splitlines()) == 3
+    status, again, err = run(capsys, "train", "--resume", "--output_dir", "here", "--json")
+    assert status == 0 and again["epochs"] == 3 and "all 3 epochs were done before" in err
 
 
 def test_after_clips_were_added_the_cure_is_a_folder_of_its_own(capsys):
@@ -162,6 +164,7 @@ def test_what_the_user_can_cure_exits_with_2_and_says_how(capsys, words, reason)
     make_store("pose")
     status, _, err = run(capsys, *words)
     assert status == 2 and reason in err
+    assert not Path("runs").exists(), "no folder of a run that never began"
 
 
 def test_evaluate_refuses_the_wrong_store(capsys):

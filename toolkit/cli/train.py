@@ -98,7 +98,6 @@ def run(args: argparse.Namespace) -> int:
     else:
         settings = load_settings(args.config, overrides)
         run_dir = free_run_dir(args, settings.mode)
-    run_dir.mkdir(parents=True, exist_ok=True)
     facts = {"run": str(run_dir), "resume": args.resume} | settings.model_dump(mode="json")
     with EventLog(args.log_file, "train", facts) as log:
         result = _train(settings, run_dir, args.resume, log)
@@ -135,6 +134,7 @@ def _train(settings: Settings, run_dir: Path, resume: bool, log: EventLog) -> di
     torch.set_num_threads(settings.training.num_threads)
     with cured_memory_errors(settings):
         prepared = prepare(settings)
+    run_dir.mkdir(parents=True, exist_ok=True)  # not before: what fails until here leaves no empty folder
     for note in prepared.notes:
         print(note, file=sys.stderr)
     spec, n_val = prepared.spec, 0 if prepared.val is None else len(prepared.val)
@@ -152,6 +152,8 @@ def _train(settings: Settings, run_dir: Path, resume: bool, log: EventLog) -> di
     forget_start()
     if resume:
         log("resumed", after_epoch=trainer.epoch)
+        if trainer.epoch >= trainer.settings.training.epochs:
+            print(f"all {trainer.epoch} epochs were done before; more with --epochs", file=sys.stderr)
     replace_file(run_dir / "config.yaml", settings.to_yaml().encode())
     try:
         with EpochProgress(trainer.settings.training.epochs) as show:

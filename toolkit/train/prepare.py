@@ -102,7 +102,9 @@ def prepare(settings: Settings) -> Prepared:
         notes += warn_of_seen_signers(*([signer_of[name] for name in part.ids] for part in (train, val)))
     else:
         what = f"signers {', '.join(sorted(unseen))}" if unseen else f"split '{data.val_split}'"
-        notes.append(f"no clips of {what} to validate on: the last epoch counts as the best")
+        notes.append(
+            f"no clips of {what} to validate on: the last epoch counts as the best, and how good it is stays unknown"
+        )
     notes += [f"{counted(count, 'clip')} skipped: {reason}" for reason, count in skipped.items()]
     as_run = for_few_clips(settings, len(train))
     if as_run != settings:

@@ -68,7 +68,7 @@ def signers_of(clips: Sequence[Labelled]) -> tuple[str, ...]:
     """
     nameless = [clip.id for clip in clips if not clip.signer]
     signers = tuple(sorted({clip.signer for clip in clips if clip.signer}))
-    cure = "give a csv index with a column 'signer' (toolkit extract --index clips.csv ...) and extract again"
+    cure = "say who signs (folders GLOSS/SIGNER/clip.mp4, or a csv with a column 'signer') and extract again"
     if nameless:
         raise ConfigError(
             f"{len(nameless)} of {len(clips)} clips name no signer, e.g. {nameless[0]}, so they cannot be split by "
@@ -93,7 +93,10 @@ def check_signers(wanted: Iterable[str], clips: Iterable[Labelled], flag: str = 
         return
     there = f"the signers there are: {_listed(known, SHOWN_SIGNERS)}"
     if not known:
-        there = "these clips name no signers; give a csv index with a column 'signer' to toolkit extract"
+        there = (
+            "these clips name no signers; say who signs (folders GLOSS/SIGNER/clip.mp4, or a csv with a column "
+            "'signer') and run toolkit extract again"
+        )
     names = ", ".join(f"'{name}'" for name in absent)
     raise ConfigError(f"no clip is of signer {names} ({flag}): {there}")
 
