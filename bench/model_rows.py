@@ -31,6 +31,7 @@ def export(job: Job) -> Outcome:
         require(module, "train")
     from export.classifier import export_run
     from export.quantize_classifier import quantized
+    from toolkit.train.checkpoint import load_run
 
     imported = now()
     path = job.work_dir / "model.onnx"
@@ -43,7 +44,9 @@ def export(job: Job) -> Outcome:
     }
     figures |= {"model_bytes": report.size_bytes, "private_bytes": private_memory().byte_count}
     figures["multiply_adds_per_clip"] = of_file(path, job.options.num_frames)
-    path.with_name(INT8_MODEL).write_bytes(quantized(path.read_bytes()))
+    model, _ = load_run(job.runs[job.row.mode])
+    trained = [parameter.detach().numpy() for parameter in model.parameters()]
+    path.with_name(INT8_MODEL).write_bytes(quantized(path.read_bytes(), trained))
     return Outcome(figures, made=str(path))
 
 

@@ -109,11 +109,11 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     paths.json_path.rename(folder / "dataset" / "WLASL_v0.3.json")
     paths.class_list.rename(folder / "dataset" / "wlasl_class_list.txt")
     videos = sorted(paths.video_dir.iterdir())
-    takes = ("anna1", "ben1", "cleo1", "dan1", "eve1")
+    signers = ("anna", "ben", "cleo", "dan", "eve")
     for gloss, own in (("hello", videos[:5]), ("thanks", videos[5:])):
-        (folder / "my_recordings" / gloss).mkdir(parents=True)
-        for take, video in zip(takes, own, strict=True):
-            shutil.copy(video, folder / "my_recordings" / gloss / f"{take}.mp4")
+        for signer, video in zip(signers, own, strict=True):
+            (folder / "my_recordings" / gloss / signer).mkdir(parents=True)
+            shutil.copy(video, folder / "my_recordings" / gloss / signer / "1.mp4")
     for name in ("clip.mp4", "new_clip.mp4"):
         shutil.copy(videos[0], folder / name)
     shutil.copytree(ROOT / "configs", folder / "configs")

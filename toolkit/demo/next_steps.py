@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from toolkit.machine import activation
 
-RECORDINGS = "my_recordings/hello/anna1.mp4, my_recordings/thanks/ben1.mp4, ..."
+RECORDINGS = "my_recordings/hello/anna/1.mp4, my_recordings/thanks/ben/1.mp4, ..."
 COMMANDS = """\
 toolkit extract --index my_recordings --landmarks body_hands --num_frames 32 --output_dir my_poses
 toolkit train --config signs --pose_dir my_poses --output_dir my_run

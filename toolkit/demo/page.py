@@ -203,7 +203,7 @@ def _next(tour: Tour) -> str:
     listed = "".join(f"<li><b>{name}</b>: {what}</li>" for name, what in files)
     return (
         "<h2>Now your own videos</h2>"
-        f'<p class="note">One folder per sign with five takes or more, best by several people: {RECORDINGS} Every '
+        f'<p class="note">One folder per sign with five takes or more, in it a folder per person: {RECORDINGS} Every '
         "fifth take is kept for validation. In a terminal, in the folder where the demo was started:</p>"
         f'<div class="code"><pre>{escape(next_steps())}</pre></div>'
         f"<h3>What lies in this folder</h3><ul>{listed}</ul>"
