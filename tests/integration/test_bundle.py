@@ -154,7 +154,8 @@ def test_it_holds_what_the_model_needs_and_nothing_else(folder: Path, model: Pat
     texts = "".join((folder / name).read_text() for name in ("README.md", "NOTICE", "requirements.txt"))
     assert "3 signs: up, down, left." in texts and "On 8 clips" in texts and "right in 50.0 %" in texts
     assert str(ROOT) not in texts and "$" not in texts
-    assert sum((folder / name).stat().st_size for name in names) < 12e6
+    # this model is tiny: one of 100 signs, 1.7 MB, has to fit in too
+    assert sum((folder / name).stat().st_size for name in names) < 12e6 - 1.7e6
 
 
 def test_notices_are_those_of_the_project() -> None:
