@@ -27,7 +27,7 @@ from toolkit.weights import numbers_sha256
 NETWORKS = tuple(blazepose_landmarks.WEIGHTS)
 HANDS = ("left_hand", "right_hand")
 """The parts of a layout, in the order of blazepose_hands.ARMS."""
-RECIPE = 3
+RECIPE = 4
 """Counts changes of the code here that change landmarks; stored with them."""
 
 # The person has moved when the landmarks' own region differs from the one looked at by this part of its side.

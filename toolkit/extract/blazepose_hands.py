@@ -51,8 +51,8 @@ WRIST, INDEX, MIDDLE, RING = 0, 5, 9, 13  # first joints (HandLandmarksToRectCal
 
 # A second look, when a hand was not found (docs/poses.md): where it was before, and in the whole rough region.
 # What is found there counts when it is the right hand of the two, on the right arm.
-MAX_FRUITLESS = 1  # it is not repeated frame after frame where it finds nothing
-MAX_SKIPPED = 2  # frames in a row without any look, while an arm whose hand was not found keeps still
+SECOND_LOOK_EVERY = 4  # misses, where the last second look found nothing
+MAX_SKIPPED = 1  # frames in a row without any look, while an arm whose hand was not found keeps still
 MIN_SIDE_AGREEMENT = 0.5  # of the network's own opinion whether it is a left or a right hand
 MAX_WRIST_DISTANCE = 0.8  # between the hand's and the pose's wrist, in parts of the hand's length
 
@@ -126,7 +126,7 @@ class HandFinder:
         """Forget the clip."""
         self._before: tuple[Hand, Region] | None = None  # the hand last frame, and its rough region
         self._missed: Region | None = None  # the rough region in which there was no hand last time
-        self._fruitless = 0  # second looks in a row that found nothing
+        self._misses_to_come = 0  # before the next second look
         self._skipped = 0  # frames in a row without a look
 
     def find(self, image: NDArray[np.uint8], pose: Pose | None) -> Hand | None:
@@ -145,13 +145,15 @@ class HandFinder:
         hand = self._networks.find(image, region) if is_near_image(region, image) else None
         if hand is not None and hand.presence <= MIN_PRESENCE:
             hand = None
-            if not self._exact and self._fruitless < MAX_FRUITLESS:
+            if self._misses_to_come:
+                self._misses_to_come -= 1
+            elif not self._exact:
                 places = [place for place in (tracked, rough) if place is not None and place != region]
                 hand = self._look_again(image, places, pose.pixels[arm[0]])
-                self._fruitless += hand is None
+                self._misses_to_come = SECOND_LOOK_EVERY - 1 if hand is None else 0
         self._missed = rough if hand is None else None
         if hand is not None:
-            self._before, self._fruitless = (hand, rough), 0
+            self._before, self._misses_to_come = (hand, rough), 0
         return hand
 
     def _is_still_missed(self, rough: Region) -> bool:
