@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
     spec = read_extractor(args)
     index = read_dataset(args)
     for note in index.notes:
-        Console(stderr=True).print(f"note: {note}", highlight=False)
+        Console(stderr=True).print(f"note: {note}", highlight=False, markup=False, soft_wrap=True)
     plan = Plan(
         spec,
         args.output_dir,
@@ -118,9 +118,9 @@ def _print_report(index: ClipIndex, report: Report, plan: Plan) -> None:
                       + listed(coverage.glosses_without_clips))  # fmt: skip
     rate = f" in {report.seconds:.1f} s, {report.done / report.seconds:.1f} clips/s" if report.done else ""
     console.print(f"{report.done} clips extracted{rate}; {report.skipped} were there already, "
-                  f"{len(report.failed)} failed; store: {plan.output_dir}", highlight=False)  # fmt: skip
+                  f"{len(report.failed)} failed; store: {plan.output_dir}", highlight=False, soft_wrap=True)  # fmt: skip
     for reason in list(report.failed.values())[:SHOWN]:
-        console.print(f"  failed: {reason}", highlight=False, markup=False)
+        console.print(f"  failed: {reason}", highlight=False, markup=False, soft_wrap=True)
     if len(report.failed) > SHOWN:
         console.print(f"  ... and {len(report.failed) - SHOWN} more, see index.jsonl in the store")
     if report.nobody:
