@@ -117,8 +117,10 @@ def _print_report(index: ClipIndex, report: Report, plan: Plan) -> None:
         console.print("no video at all of these glosses: "
                       + listed(coverage.glosses_without_clips))  # fmt: skip
     rate = f" in {report.seconds:.1f} s, {report.done / report.seconds:.1f} clips/s" if report.done else ""
-    console.print(f"{report.done} clips extracted{rate}; {report.skipped} were there already, "
-                  f"{len(report.failed)} failed; store: {plan.output_dir}", highlight=False, soft_wrap=True)  # fmt: skip
+    rest = f"{report.skipped} were there already, {len(report.failed)} failed; store: {plan.output_dir}"
+    console.print(
+        f"{report.done} clips extracted{rate}; {rest}", highlight=False, markup=False, soft_wrap=True
+    )
     for reason in list(report.failed.values())[:SHOWN]:
         console.print(f"  failed: {reason}", highlight=False, markup=False, soft_wrap=True)
     if len(report.failed) > SHOWN:
