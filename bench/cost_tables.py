@@ -96,7 +96,9 @@ def _ratio(row: RowResult, results: Results, name: str) -> str:
     other = next((other for other in results.rows if other.name == row.compared_with), None)
     if ratio is None or other is None:
         return NOTHING
-    return f"{number(ratio.median)} × {(other.backend or other.name) if other.mode == row.mode else other.mode}"
+    return (
+        f"{number(ratio.median)} × {(other.backend or other.name) if other.mode == row.mode else other.mode}"
+    )
 
 
 def _megabytes(row: RowResult, figure: str) -> float | None:

@@ -154,9 +154,7 @@ def train(job: Job) -> Outcome:
     keep_freed_memory()
     prepared = prepare(settings)
     warm_up = WARM_UP_STEPS[job.row.mode]
-    clips = TimedClips(
-        prepared.train, (warm_up + job.options.steps[job.row.mode] + 1) * job.batch_size
-    )
+    clips = TimedClips(prepared.train, (warm_up + job.options.steps[job.row.mode] + 1) * job.batch_size)
     run_dir = job.work_dir / "run"
     run_dir.mkdir()
     (run_dir / "config.yaml").write_text(settings.to_yaml(), encoding="utf-8")

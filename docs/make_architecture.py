@@ -19,7 +19,7 @@ PACKAGES = ("toolkit", "export", "bench")
 LAYERS = {
     "what things are": (
         "errors", "untrusted", "clips", "class_list", "recordings", "landmarks", "metrics", "calibration", "metadata",
-        "weights", "plain_yaml", "model_guard", "run_log", "machine",
+        "weights", "plain_yaml", "model_guard", "model_seal", "run_log", "machine",
     ),
     "files and sessions": (
         "video",

@@ -30,6 +30,7 @@ from export.verify import verify, verify_runs
 from toolkit.calibration import calibration_error, choose_threshold, fit_temperature
 from toolkit.errors import ConfigError, ExportError
 from toolkit.metadata import ModelMetadata
+from toolkit.model_seal import sealed
 from toolkit.train.checkpoint import RunInfo, load_run
 from toolkit.train.model import SignClassifier
 
@@ -105,8 +106,9 @@ def export_run(
 
 
 def _finished(report: ExportReport, model: bytes) -> ExportReport:
-    _write(report.path, model)
-    return replace(report, size_bytes=len(model))
+    content = sealed(model)
+    _write(report.path, content)
+    return replace(report, size_bytes=len(content))
 
 
 def _calibrated(

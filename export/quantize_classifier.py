@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
+from toolkit import model_seal
 from toolkit.errors import ExportError
 from toolkit.metrics import topk
 from toolkit.session import make_session
@@ -84,7 +85,7 @@ def quantized(model: bytes, trained: Sequence[NDArray[np.float32]]) -> bytes:
     made.ir_version, made.graph.name = original.ir_version, original.graph.name
     made.producer_name, made.producer_version = original.producer_name, original.producer_version
     del made.metadata_props[:]
-    made.metadata_props.extend(original.metadata_props)
+    made.metadata_props.extend(item for item in original.metadata_props if item.key != model_seal.KEY)
     onnx.checker.check_model(made, full_check=True)
     content: bytes = made.SerializeToString(deterministic=True)
     return content

@@ -26,7 +26,7 @@ def toolkit_command(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 def main() -> None:
-    assert TESTS.parent not in Path(toolkit.__file__).parents, "the wheel is to be tested, not the checkout"
+    assert Path(toolkit.__file__).parents[1] != TESTS.parent, "the wheel is to be tested, not the checkout"
     for name in ("torch", "onnx", "mediapipe", "pydantic"):
         assert importlib.util.find_spec(name) is None, (
             f"{name} is installed; the base install must do without"

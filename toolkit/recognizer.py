@@ -22,6 +22,7 @@ from toolkit.extract.source import ClipReader, Source, check_clips, trained_extr
 from toolkit.landmarks import get_layout
 from toolkit.metadata import ModelMetadata
 from toolkit.model_guard import check_model_file
+from toolkit.model_seal import check_seal
 from toolkit.session import make_session
 from toolkit.stream import DEFAULT_THRESHOLD, Seen, SignEvent, SignStream, follow
 from toolkit.untrusted import printable
@@ -77,9 +78,10 @@ class Recognizer:
         those of this package).
 
         Raises:
-            ModelFileError: the file is missing, is not one of our models, or contradicts itself.
+            ModelFileError: the file is missing or damaged, is not one of our models, or contradicts itself.
         """
         check_model_file(Path(path))
+        check_seal(Path(path))
         session = make_session(Path(path), threads)
         try:
             metadata = ModelMetadata.from_properties(session.get_modelmeta().custom_metadata_map)

@@ -27,6 +27,7 @@ from toolkit.clips import Clip  # noqa: E402
 from toolkit.config import load_settings  # noqa: E402
 from toolkit.errors import ConfigError, ExportError, ModelFileError, StoreError, StoreMismatchError  # noqa: E402
 from toolkit.extract import ExtractorSpec, Fingerprint, make_extractor  # noqa: E402
+from toolkit.model_seal import sealed  # noqa: E402
 from toolkit.store import FeatureStore, StoreSpec, StoreWriter  # noqa: E402
 from toolkit.train.checkpoint import RunInfo, load_run, save_checkpoint  # noqa: E402
 from toolkit.train.model import ModelSpec, SignClassifier  # noqa: E402
@@ -241,6 +242,9 @@ def test_another_extractor_is_refused_unless_overridden(features_run: Path, tmp_
     prop = next(item for item in model.metadata_props if item.key == "sign_toolkit.extractor")
     prop.value = json.dumps(json.loads(prop.value) | {"weights": "0123"})
     onnx.save(model, other)
+    with pytest.raises(ModelFileError, match="changed after it was exported"):
+        Recognizer.load(other)
+    other.write_bytes(sealed(other.read_bytes()))
     with (
         Recognizer.load(other) as recognizer,
         pytest.raises(ModelFileError, match="trained on weights=0123; in use weights="),

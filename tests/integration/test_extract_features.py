@@ -96,3 +96,22 @@ def test_flags_that_mean_nothing_are_refused(
         status = int(str(stop.code))
     assert status == 2
     assert message in " ".join(capsys.readouterr().err.split())
+
+
+def test_clips_that_were_moved_are_said_to_stay(
+    recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = tmp_path / "store"
+    assert extract(recordings, store) == 0
+    assert "not in" not in capsys.readouterr().err
+    before = FeatureStore.open(store).ids
+    gloss = next(path for path in recordings.iterdir() if path.is_dir())
+    (gloss / "anna").mkdir()
+    moved = next(path for path in gloss.iterdir() if path.is_file())
+    moved.rename(gloss / "anna" / moved.name)
+    assert extract(recordings, store) == 0
+    said = capsys.readouterr().err
+    assert f"not in {recordings} (any more): 1, such as {gloss.name}/{moved.name}" in said
+    assert set(FeatureStore.open(store).ids) == {*before, f"{gloss.name}/anna/{moved.name}"}
+    assert extract(recordings, store, "--split", "train") == 0
+    assert "not in" not in capsys.readouterr().err

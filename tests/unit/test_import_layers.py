@@ -19,6 +19,7 @@ ROOMS: dict[str, tuple[int, set[str]]] = {
     "toolkit.class_list": (0, set()),
     "toolkit.run_log": (0, set()),
     "toolkit.model_guard": (0, set()),
+    "toolkit.model_seal": (0, set()),
     "toolkit.clips": (0, {"numpy"}),
     "toolkit.recordings": (0, {"numpy"}),
     "toolkit.landmarks": (0, {"numpy"}),

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -85,6 +86,12 @@ def run(args: argparse.Namespace) -> int:
     with EventLog(args.log_file, "extract", vars(args)) as log, Steps(f"extracting {args.mode}") as steps:
         report = extract(index, plan, steps, log)
     _print_report(index, report, plan)
+    if report.unlisted and args.index is not None and args.split == "all":
+        print(
+            f"clips in {plan.output_dir} that are not in {args.index} (any more): {len(report.unlisted)}, such as "
+            f"{report.unlisted[0]}. They stay, and training uses them; to leave them out, extract into a new --output_dir",
+            file=sys.stderr,
+        )
     if args.json:
         counts = {
             key: getattr(report, key) for key in ("asked", "found", "left_out", "done", "skipped", "missing")

@@ -40,7 +40,8 @@ class Report:
     """What became of the clips asked for.
 
     asked = found + missing (no video file); left_out: found, but beyond max_videos; done: made now; skipped:
-    were in the store already; failed: id -> reason; nobody: ids of clips made now without any person.
+    were in the store already; failed: id -> reason; nobody: ids of clips made now without any person; unlisted: ids
+    that were in the store already and that the index does not name.
     """
 
     asked: int
@@ -51,6 +52,7 @@ class Report:
     skipped: int = 0
     failed: dict[str, str] = field(default_factory=dict)
     nobody: list[str] = field(default_factory=list)
+    unlisted: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
 
@@ -84,6 +86,8 @@ def extract(
                 store.forget_failures()
             todo = [clip for clip in index.clips if not store.holds(clip)]
             asked = {clip.id for clip in index.clips}
+            listed = {clip.id for clip in (*index.clips, *index.left_out, *index.missing)}
+            report.unlisted = sorted(store.ids - listed)
             report.failed = {key: text for key, text in store.failures.items() if key in asked}
             report.skipped = len(index.clips) - len(todo) - len(report.failed.keys() - {c.id for c in todo})
             log("store opened", store=plan.output_dir, spec=asdict(spec), clips=len(index.clips), to_do=len(todo),

@@ -154,6 +154,11 @@ class StoreWriter:
         """Note why a clip is unusable, so that it is not tried again until its file changes (see `append`)."""
         self._write_line(_labels(clip) | _source(clip, seen) | {"error": error})
 
+    @property
+    def ids(self) -> set[str]:
+        """Ids of the usable clips in the store."""
+        return {clip_id for clip_id, line in self._lines.items() if "error" not in line}
+
     def forget_failures(self) -> None:
         """Have the unusable clips tried again."""
         self._lines = {key: line for key, line in self._lines.items() if "error" not in line}

@@ -68,11 +68,14 @@ def signers_of(clips: Sequence[Labelled]) -> tuple[str, ...]:
     """
     nameless = [clip.id for clip in clips if not clip.signer]
     signers = tuple(sorted({clip.signer for clip in clips if clip.signer}))
-    cure = "say who signs (folders GLOSS/SIGNER/clip.mp4, or a csv with a column 'signer') and extract again"
+    cure = (
+        "say who signs, in a csv with a column 'signer' (extract again: the records are kept, their labels renewed) "
+        "or in folders GLOSS/SIGNER/clip.mp4 (extract into a new --output_dir: these are other files)"
+    )
     if nameless:
         raise ConfigError(
             f"{len(nameless)} of {len(clips)} clips name no signer, e.g. {nameless[0]}, so they cannot be split by "
-            f"signer: {cure}; the records that are there are kept, only their labels are renewed"
+            f"signer: {cure}"
         )
     if len(signers) < 2:
         raise ConfigError(

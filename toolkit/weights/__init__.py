@@ -85,7 +85,9 @@ def weights_path(name: str, folder: Path | None = None) -> Path:
     installed, folder = Path(__file__).parent, folder or weights_folder()
     path = folder / name
     cure = "install the package again: pip install --force-reinstall --no-deps sign-toolkit"
-    if folder != installed:
+    if (installed.parents[1] / "recognize.py").is_file():
+        cure = "this is a bundle: copy or unpack it again"
+    elif folder != installed:
         cure = f"copy it again from a bundle, or from {installed}"
     try:
         with path.open("rb") as file:
