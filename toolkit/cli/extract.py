@@ -89,7 +89,8 @@ def run(args: argparse.Namespace) -> int:
     if report.unlisted and args.index is not None and args.split == "all":
         print(
             f"clips in {plan.output_dir} that are not in {args.index} (any more): {len(report.unlisted)}, such as "
-            f"{report.unlisted[0]}. They stay, and training uses them; to leave them out, extract into a new --output_dir",
+            f"{report.unlisted[0]}. They stay, and training uses them; to leave them out, extract into a new "
+            "--output_dir",
             file=sys.stderr,
         )
     if args.json:
