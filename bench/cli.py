@@ -70,6 +70,10 @@ exit status: 0 nothing got worse; 1 a ratio did, or a row is no longer measured;
 """
 
 
+WIDTH_VARIABLE = "SIGN_TOOLKIT_COLUMNS"
+"""Environment variable: how wide tables are that do not go to a terminal, but will be shown on one."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line (default: this process's own) and return its exit status."""
     words = list(sys.argv[1:] if arguments is None else arguments)
@@ -234,11 +238,11 @@ def compare_results(args: argparse.Namespace) -> int:
 
 
 def _console() -> Console:
-    """As wide as the terminal; in a file or pipe, wide enough that no cell is cut."""
+    """As wide as the terminal; in a file or pipe, wide enough that no cell is cut, if nothing else is asked for."""
     from rich.console import Console
 
     console = Console()
-    return console if console.is_terminal or "COLUMNS" in os.environ else Console(width=200)
+    return console if console.is_terminal else Console(width=int(os.environ.get(WIDTH_VARIABLE, 200)))
 
 
 def _words(modes: str) -> list[str]:

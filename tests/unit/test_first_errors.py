@@ -65,6 +65,8 @@ def test_the_message_names_the_cure(
 def test_a_missing_extra_is_named_with_the_line_that_installs_it(tmp_path: Path, verb: str) -> None:
     """As after an installation without extras: their packages cannot be imported. tests/wheel_check.py does the same
     where the package runs from a wheel."""
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "best.safetensors").touch()
     for name in ("torch", "pydantic", "yaml", "safetensors", "matplotlib", "onnx", "onnxscript"):
         reason = f"No module named '{name}'"
         (tmp_path / f"{name}.py").write_text(f"raise ModuleNotFoundError({reason!r})")

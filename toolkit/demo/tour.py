@@ -157,3 +157,11 @@ def _run(command: list[str], show: bool) -> tuple[dict[str, Any], str]:
             sys.stderr.write("".join(said))
         raise StageError(f"'{shlex.join(command)}' failed with status {process.returncode}; see above")
     return dict(json.loads(answer)), "".join(said)
+
+
+def _as_wide_as_here() -> dict[str, str] | None:
+    """The environment of a command whose tables this terminal shows."""
+    if not sys.stdout.isatty():
+        return None
+    columns = str(shutil.get_terminal_size().columns)
+    return os.environ | {"COLUMNS": columns, "SIGN_TOOLKIT_COLUMNS": columns}  # for rich, and for bench
