@@ -28,6 +28,11 @@ def select_glosses(glosses: Sequence[str], class_list: Path | None) -> tuple[set
     """The glosses to keep, and notes on names on which the class list and the json disagree."""
     if class_list is None:
         return set(glosses), []
+    if class_list.suffix == ".json":
+        raise IndexFileError(
+            f"--class_list {class_list} is a json, but a class list has a gloss per line; an nslt_*.json goes to "
+            "--subset"
+        )
     named, notes = read_class_list(class_list), []
     known, kept = set(glosses), set(named)
     for position, name in enumerate(named):

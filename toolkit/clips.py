@@ -222,6 +222,8 @@ def split_found(clips: Iterable[Clip], notes: list[str], what: str) -> ClipIndex
 
 
 def _read_subset(path: Path) -> set[str]:
+    if path.suffix == ".txt":
+        raise IndexFileError(f"--subset {path} is no nslt_*.json; a class list goes to --class_list")
     content = _load_json(path)
     if not isinstance(content, dict):
         raise IndexFileError(f"{path} is not an nslt_*.json: expected an object keyed by video_id")

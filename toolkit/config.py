@@ -48,10 +48,13 @@ def load_settings(path: Path | None = None, overrides: Mapping[str, Any] | None 
     try:
         settings = Settings.model_validate(raw)
     except ValidationError as error:
+        wrong = [(".".join(map(str, e["loc"])), e["msg"], shown(e["input"])) for e in error.errors()]
+        # what the command line says is no fault of the file
         lines = [
-            f"{'.'.join(map(str, e['loc']))}: {e['msg']}, got {shown(e['input'])}" for e in error.errors()
+            f"{'the command line' if key in given else path or 'settings'}: {key}: {message}, got {value}"
+            for key, message, value in wrong
         ]
-        raise ConfigError(f"{path or 'settings'}: " + "; ".join(lines)) from error
+        raise ConfigError("; ".join(lines)) from error
     return _consistent(settings)
 
 

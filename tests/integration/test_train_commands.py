@@ -269,3 +269,11 @@ def test_few_clips_and_clips_on_both_sides_are_warned_of(capsys):
     assert "1 gloss has fewer than 3 training clips" in err and "go (1)" in err
     assert "no training clip: fly" in err and "the class list lacks: go" in err
     assert "twice-val is twice-train" in err
+
+
+def test_a_run_is_not_put_into_a_feature_store(capsys):
+    make_store("pose")
+    before = sorted(path.name for path in Path("dataset/poses").iterdir())
+    assert main(["train", "--epochs", "1", "--output_dir", "dataset/poses"]) == 2
+    assert "dataset/poses is a feature store" in capsys.readouterr().err
+    assert sorted(path.name for path in Path("dataset/poses").iterdir()) == before

@@ -206,6 +206,15 @@ def test_an_empty_folder_says_what_is_expected(tmp_path: Path) -> None:
         read_index(tmp_path / "nowhere")
 
 
+def test_a_class_list_and_a_subset_in_each_others_place(wlasl: Path) -> None:
+    (wlasl / "nslt_100.json").write_text("{}")
+    (wlasl / "classes.txt").write_text("0\tbook\n")
+    with pytest.raises(IndexFileError, match="goes to --subset"):
+        read_wlasl(wlasl / "index.json", wlasl / "videos", wlasl / "nslt_100.json")
+    with pytest.raises(IndexFileError, match="goes to --class_list"):
+        read_wlasl(wlasl / "index.json", wlasl / "videos", subset=wlasl / "classes.txt")
+
+
 def test_class_list_errors(tmp_path: Path) -> None:
     (tmp_path / "empty.txt").write_text("\n")
     with pytest.raises(IndexFileError, match="empty"):

@@ -80,11 +80,13 @@ def free_run_dir(args: argparse.Namespace, mode: str) -> Path:
     """The folder for a run that starts anew.
 
     Raises:
-        ConfigError: --output_dir holds a run already.
+        ConfigError: --output_dir holds a run already, or is a feature store.
     """
     from toolkit.errors import ConfigError
 
     run_dir: Path = args.output_dir or _new_run(mode)
+    if (run_dir / "store.json").exists():
+        raise ConfigError(f"{run_dir} is a feature store; give the run another --output_dir")
     if (run_dir / "last.safetensors").exists():
         raise ConfigError(
             f"{run_dir} already holds a run: add --resume to continue it on the same clips with the same settings; "

@@ -99,7 +99,8 @@ class FeatureStore:
         spec = read_spec(folder)
         if spec is None:
             raise StoreError(
-                f"{folder} is no feature store (no {SPEC_FILE}); make one with: toolkit extract, or name another one"
+                f"{folder} is no feature store (no {SPEC_FILE}); make one with: toolkit extract ... "
+                f"--output_dir {folder}, or name another one (--pose_dir, --feature_dir)"
             )
         index = read_index(folder, spec)
         if index.damaged:

@@ -94,6 +94,11 @@ def prepare(settings: Settings) -> Prepared:
         raise TrainingError(
             f"the training clips show only the gloss '{train.glosses[0]}'; 2 or more are needed"
         )
+    if layout == "body" and settings.augmentation.hand_rotation:
+        notes.append(
+            "these settings are for hands (augmentation.hand_rotation), and the store has none: with "
+            "toolkit extract --landmarks body_hands more signs are recognised"
+        )
     notes += warn_of_few(train.glosses[label] for label in train.labels)
     if data.class_list is not None:
         notes += warn_of_class_list(read_class_list(Path(data.class_list)), train.glosses)
