@@ -129,7 +129,7 @@ def run_rows(args: argparse.Namespace) -> int:
     from bench.demo_clips import clips_or_demo
     from bench.plan import Options
     from bench.report import print_tables, write_files
-    from bench.results import FILE_NAME
+    from bench.results import FILE_NAME, beside_earlier
     from bench.run import Measured, measure_rows, usable_clips
     from toolkit.cli.progress import Steps
     from toolkit.errors import ConfigError, require
@@ -158,9 +158,10 @@ def run_rows(args: argparse.Namespace) -> int:
             stopped = True
             notes.append("stopped with Ctrl-C: rows that were not reached are not listed")
     results = collect(options, clips, measured, machine, notes)
-    path = args.output_dir / FILE_NAME
+    folder = beside_earlier(args.output_dir) if stopped else args.output_dir
+    path = folder / FILE_NAME
     results.save(path)
-    files = write_files(results, args.output_dir)
+    files = write_files(results, folder)
     print_tables(results, _console())
     print(f"written: {', '.join(map(str, [path, *files]))}", file=sys.stderr)
     if args.json:

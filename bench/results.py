@@ -110,3 +110,11 @@ def _row(raw: dict[str, Any]) -> RowResult:
         for name in ("figures", "ratios")
     }
     return RowResult(**{**raw, **summaries})
+
+
+def beside_earlier(folder: Path) -> Path:
+    """Where a stopped run's results go: the folder, or "stopped" in it where results lie already."""
+    if not (folder / FILE_NAME).exists():
+        return folder
+    (folder / "stopped").mkdir(exist_ok=True)
+    return folder / "stopped"

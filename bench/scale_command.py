@@ -57,7 +57,7 @@ def run_scale(args: argparse.Namespace) -> int:
     from bench.collect import BUSY
     from bench.demo_clips import clips_or_demo
     from bench.report import print_table, write_files
-    from bench.results import FILE_NAME, Results
+    from bench.results import FILE_NAME, Results, beside_earlier
     from bench.run import usable_clips
     from bench.scale import Sizes, core_counts
     from bench.scale_run import Measuring, collect_scale, measure_points
@@ -94,8 +94,10 @@ def run_scale(args: argparse.Namespace) -> int:
             )
         scale = collect_scale(sizes, clips, measured, machine, notes)
     results = replace(before or _without_rows(machine, clips), scale=scale)
+    folder = beside_earlier(args.output_dir) if stopped else args.output_dir
+    path = folder / FILE_NAME
     results.save(path)
-    files = write_files(results, args.output_dir)
+    files = write_files(results, folder)
     console = Console()
     console = console if console.is_terminal else Console(width=200)  # in a file, no cell is cut
     for table in scale_tables(scale):

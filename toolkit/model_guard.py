@@ -46,6 +46,10 @@ def check_model_file(path: Path, weights_beside: bool = False) -> None:
     cure = "Export it again" if weights_beside else _CURE
     try:
         size = path.stat().st_size
+        if path.is_dir():
+            raise ModelFileError(
+                f"{path} is a folder, not a model; of a run make one with: toolkit export {path} --output model.onnx"
+            )
         if not path.is_file() or not 0 < size <= LARGEST_MODEL:
             raise _Malformed("it must be a file of 1 byte to 2 GiB")
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:

@@ -42,12 +42,12 @@ class opened:
         self.path = path
 
     def __enter__(self) -> tuple[Any, Any]:
-        if not self.path.is_file():
-            raise VideoReadError(f"{self.path} {_why_no_file(self.path)}; check the path")
+        self._check_file()
         try:
             # As "file:", so that a file called "concat:a|b" or "http:x" is that file and no address.
             self.container = av.open(f"file:{self.path}", options=LIMITS, **OPEN_OPTIONS)
         except (FFmpegError, OSError, ValueError) as error:
+            self._check_file()  # gone in this moment: an unplugged disk
             raise VideoReadError(
                 f"{self.path}: not a readable video ({_reason(error)}); download or convert it again"
             ) from error
@@ -70,6 +70,10 @@ class opened:
         stream.codec_context.options = LIMITS  # also of frames that are larger than the file says
         stream.thread_type, stream.codec_context.thread_count = "NONE", 1  # clips run in parallel instead
         return self.container, stream
+
+    def _check_file(self) -> None:
+        if not self.path.is_file():
+            raise VideoReadError(f"{self.path} {_why_no_file(self.path)}; check the path")
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         self.container.close()

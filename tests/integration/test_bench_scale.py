@@ -67,6 +67,10 @@ def test_every_point_is_measured_by_the_real_extraction_and_training(recordings:
 )
 def test_ctrl_c_keeps_what_is_finished(recordings: Path, tmp_path: Path, words: list[str]) -> None:
     output = tmp_path / "results"
+    earlier = output / "results.json"
+    if words[0] == "run":  # beside the results of a run that was not stopped
+        output.mkdir()
+        earlier.write_text("{}")
     command = [
         sys.executable,
         "-m",
@@ -93,6 +97,9 @@ def test_ctrl_c_keeps_what_is_finished(recordings: Path, tmp_path: Path, words: 
     finally:
         process.kill()
     assert process.returncode == 130, log
+    if words[0] == "run":
+        assert earlier.read_text() == "{}"
+        output /= "stopped"
     results = Results.load(output / "results.json")
     notes = results.notes if results.scale is None else results.scale.notes
     finished = results.rows if results.scale is None else results.scale.points

@@ -1,6 +1,7 @@
 """`toolkit train` and `toolkit evaluate` as a user runs them, in each mode."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -165,6 +166,37 @@ def test_what_the_user_can_cure_exits_with_2_and_says_how(capsys, words, reason)
     status, _, err = run(capsys, *words)
     assert status == 2 and reason in err
     assert not Path("runs").exists(), "no folder of a run that never began"
+
+
+def test_a_store_that_was_cut_off_is_not_learnt_from_unawares(capsys):
+    data = make_store("pose") / "data.bin"
+    assert run(capsys, "train", *SMALL, "--output_dir", "run", "--json")[0] == 0
+    os.truncate(data, data.stat().st_size // 2)
+    for words in (("train", "--output_dir", "here"), ("evaluate", "run")):
+        status, _, err = run(capsys, *words)
+        assert (
+            status == 2 and "12 records that the index names are cut off" in err and "toolkit extract" in err
+        )
+    assert not Path("here").exists()
+
+
+def test_recordings_take_the_place_of_the_configs_index(capsys):
+    make_videos()
+    status, result, _ = run(
+        capsys,
+        "train",
+        "--config",
+        CONFIGS / "video.yaml",
+        "--index",
+        "clips",
+        *SMALL,
+        "--batch_size",
+        2,
+        "--json",
+    )
+    assert status == 0
+    text = Path(result["run"], "config.yaml").read_text()
+    assert "index: clips" in text and "json_path: null" in text
 
 
 def test_evaluate_refuses_the_wrong_store(capsys):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +65,39 @@ def test_damage_is_listed_and_the_status_is_1(store: Path, capsys: pytest.Captur
     assert "clip c: the record's checksum differs" in shown and "index line 4" in shown
     assert "run the toolkit extract command" in shown
     assert before == {path.name: path.read_bytes() for path in store.iterdir()}
+
+
+def cut(path: Path, records: int) -> None:
+    """Take that many of the three records of a file off its end."""
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) * (3 - records) // 3])
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (lambda store: cut(store / "data.bin", 2), "2 records are missing: data.bin is cut off"),
+        (lambda store: (store / "data.bin").unlink(), "3 records are missing: data.bin"),
+        (lambda store: cut(store / "index.jsonl", 2), "2 records have no line: index.jsonl is cut off"),
+        (lambda store: (store / "index.jsonl").unlink(), "3 records have no line: index.jsonl"),
+    ],
+)
+def test_a_gutted_store_is_not_called_sound_and_extracting_again_mends_it(
+    store: Path, capsys: pytest.CaptureFixture[str], damage: Callable[[Path], None], says: str
+) -> None:
+    damage(store)
+    assert main(["check", str(store)]) == 1
+    shown = capsys.readouterr().out
+    assert says in shown and "run the toolkit extract command" in shown
+    with StoreWriter(store, SPEC):  # even if no video is there any more
+        pass
+    assert main(["check", str(store)]) == 0
+
+
+def test_a_record_without_its_line_may_be_in_the_making(store: Path) -> None:
+    with (store / "data.bin").open("ab") as data:
+        data.write(bytes(SPEC.record_bytes))
+    assert check_store(store).sound
 
 
 def test_other_paths_and_broken_models_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -71,6 +71,10 @@ def _check_store(path: Path) -> tuple[str, str, list[str]]:
         return "store", "its description cannot be read", [str(error)]
     problems = [f"index line {number}: its checksum differs" for number in result.damaged_lines]
     problems += [f"clip {clip_id}: the record's checksum differs" for clip_id in result.damaged_records]
+    if result.cut_off:
+        problems.append(f"{result.cut_off} records are missing: data.bin is cut off or not there")
+    if result.unnamed:
+        problems.append(f"{result.unnamed} records have no line: index.jsonl is cut off or not there")
     if problems:
         problems.append("cure: run the toolkit extract command that made it again")
     facts = f"{result.spec.mode} {result.spec.layout}".strip()

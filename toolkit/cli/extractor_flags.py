@@ -53,7 +53,7 @@ def add_extractor_flags(parser: Parser) -> None:
 
 
 ONLY_FOR = {
-    "pose": ("network", "per_frame", "model_asset"),
+    "pose": ("landmarks", "network", "per_frame", "model_asset"),
     "features": ("embed_dim", "precision", "image_size", "crop", "model", "model_mean", "model_std",
                  "model_layout"),
 }  # fmt: skip
@@ -79,7 +79,7 @@ def read_extractor(args: argparse.Namespace) -> ExtractorSpec:
             f"{args.mode}/{backend or usual}; leave them out"
         )
     for mode, flags in ONLY_FOR.items():
-        given = [f"--{name}" for name in flags if getattr(args, name) not in (None, False, "full")]
+        given = [f"--{name}" for name in flags if getattr(args, name) not in (None, False, "full", "body")]
         if mode != args.mode and given:
             raise ConfigError(f"{given[0]} is for --mode {mode}, not for {args.mode}; leave it out")
     settled = settle(

@@ -64,7 +64,11 @@ def add_flags(parser: Parser) -> None:
         "json_path", metavar="FILE", help="WLASL index: needed for videos, else to count skipped clips"
     )
     parser.flag("video_dir", metavar="DIR", help="its videos")
-    parser.flag("class_list", metavar="FILE", help="keep only these glosses of the index")
+    parser.flag(
+        "class_list",
+        metavar="FILE",
+        help="videos: keep only these glosses (poses, features: extract with it); others are named",
+    )
     parser.flag("index", metavar="CSV|DIR", help="your own recordings instead of --json_path")
     parser.flag(
         "val_signers", nargs="+", metavar="NAME", help="validate on these signers, train on the others"

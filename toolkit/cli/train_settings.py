@@ -43,6 +43,10 @@ def overrides_of(args: argparse.Namespace) -> dict[str, Any]:
     overrides |= {
         key: getattr(args, flag) for flag, key in SETTING_OF.items() if getattr(args, flag) is not None
     }
+    if args.index is not None:  # instead of what a config names
+        overrides = {"data.json_path": None, "data.video_dir": None, "data.class_list": None} | overrides
+    elif args.json_path is not None:
+        overrides = {"data.index": None} | overrides
     return overrides | dict(parse_override(text) for text in args.set)
 
 

@@ -9,22 +9,28 @@ from toolkit.errors import StoreError
 from toolkit.store.files import SPEC_FILE, StoreSpec, read_index, read_spec
 from toolkit.store.reader import FeatureStore
 
+IN_THE_MAKING = 1  # record that may lie in the data before its line is in the index
+
 
 @dataclass(frozen=True)
 class StoreCheck:
     """What was found. clips: usable ones, damaged records included; unusable: known from extraction;
-    damaged_lines: numbers of index lines; damaged_records: ids of clips whose stored bytes changed."""
+    damaged_lines: numbers of index lines; damaged_records: ids of clips whose stored bytes changed; cut_off:
+    records that the index names and the data lacks; unnamed: records at the end of the data that no line names, where
+    they are more than the one that may be in the making."""
 
     spec: StoreSpec
     clips: int
     unusable: int
     damaged_lines: list[int] = field(default_factory=list)
     damaged_records: list[str] = field(default_factory=list)
+    cut_off: int = 0
+    unnamed: int = 0
 
     @property
     def sound(self) -> bool:
         """Nothing is damaged."""
-        return not (self.damaged_lines or self.damaged_records)
+        return not (self.damaged_lines or self.damaged_records or self.cut_off or self.unnamed)
 
 
 def check_store(path: str | Path) -> StoreCheck:
@@ -39,4 +45,7 @@ def check_store(path: str | Path) -> StoreCheck:
         raise StoreError(f"{folder} is no feature store (no {SPEC_FILE}); make one with: toolkit extract")
     index = read_index(folder, spec)
     store = FeatureStore(folder, spec, index.lines)
-    return StoreCheck(spec, len(store), len(store.failures), index.damaged, store.damaged())
+    unnamed = index.unnamed if index.unnamed > IN_THE_MAKING else 0
+    return StoreCheck(
+        spec, len(store), len(store.failures), index.damaged, store.damaged(), index.cut_off, unnamed
+    )

@@ -136,11 +136,15 @@ class Record:
 
 
 class Index(NamedTuple):
-    """lines: the last good one of every clip; whole_bytes: length of all complete lines; damaged: numbers."""
+    """lines: the last good one of every clip; whole_bytes: length of all complete lines; damaged: numbers of
+    lines; cut_off: records that lines name beyond the end of the data; unnamed: records after the last that a line
+    names, one of which may be in the making."""
 
     lines: dict[str, Line]
     whole_bytes: int
     damaged: list[int]
+    cut_off: int
+    unnamed: int
 
 
 def encode_line(line: Line) -> bytes:
@@ -165,12 +169,18 @@ def decode_line(encoded: bytes) -> Line:
 
 
 def read_index(folder: Path, spec: StoreSpec) -> Index:
-    """Read the index. A line whose record lies beyond the end of the data never came into force.
+    """Read the index, also while a writer is at work. A line whose record lies beyond the end of the data never came
+    into force.
 
     Raises:
         StoreError: it cannot be read or is too large to be one.
     """
     index, data = folder / INDEX_FILE, folder / DATA_FILE
+
+    def records() -> int:
+        return data.stat().st_size // spec.record_bytes if data.exists() else 0
+
+    before = records()  # a writer adds the record first and then its line
     try:
         content = read_bounded(index, LARGEST_INDEX) if index.exists() else b""
     except OSError as error:
@@ -178,9 +188,10 @@ def read_index(folder: Path, spec: StoreSpec) -> Index:
             f"{index} cannot be read: {error}; restore it, or extract into a new folder"
         ) from error
     whole_bytes = content.rfind(b"\n") + 1
-    rows = data.stat().st_size // spec.record_bytes if data.exists() else 0
+    rows = records()
     lines: dict[str, Line] = {}
     damaged: list[int] = []
+    named = 0  # rows that lines speak of
     for number, encoded in enumerate(content[:whole_bytes].split(b"\n")[:-1], start=1):
         try:
             line = decode_line(encoded)
@@ -188,11 +199,13 @@ def read_index(folder: Path, spec: StoreSpec) -> Index:
         except (ValueError, KeyError, TypeError, AttributeError):
             damaged.append(number)
             continue
+        if "error" not in line:
+            named = max(named, line["row"] + 1)
         if "error" in line or line["row"] < rows:
             lines[clip_id] = line
         else:
             lines.pop(clip_id, None)
-    return Index(lines, whole_bytes, damaged)
+    return Index(lines, whole_bytes, damaged, max(0, named - rows), max(0, before - named))
 
 
 def write_index(folder: Path, lines: Iterable[Line]) -> None:

@@ -79,10 +79,13 @@ class Rows:
 
 
 class FeatureStore:
-    """The usable clips of a store (sorted by id, whatever order they were extracted in), and the failures."""
+    """The usable clips of a store (sorted by id, whatever order they were extracted in), and the failures.
 
-    def __init__(self, path: Path, spec: StoreSpec, lines: Mapping[str, Line]) -> None:
-        self.path, self.spec = path, spec
+    cut_off: how many records the index names that the data lacks, as after a power cut.
+    """
+
+    def __init__(self, path: Path, spec: StoreSpec, lines: Mapping[str, Line], cut_off: int = 0) -> None:
+        self.path, self.spec, self.cut_off = path, spec, cut_off
         self._records = {
             key: Record.from_line(line) for key, line in sorted(lines.items()) if "error" not in line
         }
@@ -108,7 +111,7 @@ class FeatureStore:
                 f"{folder / INDEX_FILE}: line {index.damaged[0]} is damaged ({len(index.damaged)} in all); run "
                 "the same toolkit extract command again, it keeps the good clips and makes the damaged ones anew"
             )
-        return cls(folder, spec, index.lines)
+        return cls(folder, spec, index.lines, index.cut_off)
 
     @property
     def ids(self) -> tuple[str, ...]:

@@ -16,8 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolkit.clips import Clip
-from toolkit.errors import ConfigError, TrainingError
+from toolkit.errors import ConfigError, StoreError, TrainingError
 from toolkit.store import FeatureStore
+from toolkit.store.files import DATA_FILE
+from toolkit.train.split import counted
 
 VIDEO_SIZE = (224, 224)  # width, height in pixels: the guide's frame size
 VIDEO_FRAMES = 16  # the guide's --num_frames
@@ -222,9 +224,14 @@ def open_store(path: Path, mode: str) -> FeatureStore:
 
     Raises:
         ConfigError: it holds another mode's clips.
-        StoreError: there is no store, or it is damaged.
+        StoreError: there is no store, or it is damaged, or clips are cut off (nobody should learn fewer unawares).
     """
     store = FeatureStore.open(path)
+    if store.cut_off:
+        raise StoreError(
+            f"{path / DATA_FILE} is not whole: {counted(store.cut_off, 'record')} that the index names are cut off "
+            "or gone; run the same toolkit extract command again, it keeps the others and makes these anew"
+        )
     if store.spec.mode != mode:
         key = "efficiency.pose_dir" if mode == "pose" else "efficiency.feature_dir"
         raise ConfigError(
