@@ -83,6 +83,8 @@ def export_run(
     path = output if output is not None else run_dir / "model.onnx"
     if path.is_dir():
         raise ExportError(f"{path} is a folder; give a file name, e.g. --output {path / 'model.onnx'}")
+    if path.suffix != ".onnx":
+        raise ExportError(f"--output {path}: the file's name must end in .onnx, e.g. {path.name}.onnx")
     module, info = load_run(run_dir)
     batches = real_clips(run_dir, info, store)
     metadata = metadata_of(info)

@@ -6,8 +6,9 @@ read here is untrusted: a WLASL id never becomes a path, it is looked up among t
 
 from __future__ import annotations
 
+import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -118,15 +119,11 @@ def read_wlasl(
             listed.add(clip.id)
             if len(listed) > MOST_CLIPS:
                 raise IndexFileError(f"{json_path} lists more than {MOST_CLIPS} clips; divide it")
-            if (
-                gloss in kept
-                and split in (None, clip.split)
-                and (wanted_ids is None or clip.id in wanted_ids)
-            ):
+            if gloss in kept and (wanted_ids is None or clip.id in wanted_ids):
                 clips[clip.id] = clip
     if wanted_ids is not None and (unknown := wanted_ids - listed):
         notes.append(f"{subset} names {len(unknown)} ids that {json_path.name} lacks, e.g. {min(unknown)}")
-    return split_found(clips.values(), notes, f"{json_path} with the videos of {video_dir}")
+    return split_found(clips.values(), notes, f"{json_path} with the videos of {video_dir}", split)
 
 
 def _wlasl_clip(instance: Any, gloss: str, video_dir: Path, files: dict[str, Path], source: Path) -> Clip:
@@ -201,24 +198,50 @@ def suffix_rank(path: Path) -> int | None:
     return VIDEO_SUFFIXES.index(suffix) if suffix in VIDEO_SUFFIXES else None
 
 
-def split_found(clips: Iterable[Clip], notes: list[str], what: str) -> ClipIndex:
-    """An index of the clips whose video exists and those whose does not.
+def split_found(clips: Iterable[Clip], notes: list[str], what: str, split: str | None = None) -> ClipIndex:
+    """An index of the clips whose video exists and those whose does not. split: take only the clips of this one.
 
     Raises:
         IndexFileError: there is no clip, or not one video; `what` names the source.
     """
     here: list[Clip] = []
     missing: list[Clip] = []
+    others: list[Clip] = []
     for clip in clips:
-        (here if is_there(clip.path) else missing).append(clip)
-    if not here and not missing:
-        raise IndexFileError(f"{what}: no clip matches the class list, split and subset asked for")
+        if split not in (None, clip.split):
+            others.append(clip)
+        else:
+            (here if is_there(clip.path) else missing).append(clip)
     if not here:
-        raise IndexFileError(
-            f"{what}: none of the {len(missing)} videos asked for is there; the first would be "
-            f"{shown(missing[0].id)} with an ending such as .mp4: check the folder and the files' names"
-        )
+        raise IndexFileError(f"{what}: {_why_none(missing, others, split)}")
     return ClipIndex(tuple(here), tuple(missing), tuple(notes))
+
+
+def _why_none(missing: Sequence[Clip], others: Iterable[Clip], split: str | None) -> str:
+    """Why there is no video. missing: the clips asked for; others: those of other splits."""
+    counts = Counter(clip.split for clip in others if is_there(clip.path))
+    there = ", ".join(f"{name} ({counts[name]})" for name in SPLITS if counts[name])
+    if there:
+        lacks = f"none of its {len(missing)} videos is there" if missing else "it names no clip"
+        return f"split {split}: {lacks}; of other splits there are: {there}"
+    if not missing:
+        return "no clip matches the class list, split and subset asked for"
+    return (
+        f"none of the {len(missing)} videos asked for is there; the first would be {shown(missing[0].id)} with an "
+        f"ending such as .mp4: check the folder and the files' names{_in_a_folder_below(missing[0].path.parent)}"
+    )
+
+
+def _in_a_folder_below(folder: Path) -> str:
+    """A hint at a folder that holds videos, one level down."""
+    for below in folder.iterdir() if folder.is_dir() else ():
+        if below.is_dir() and os.access(below, os.R_OK) and any(map(_is_video_name, below.iterdir())):
+            return f"; {below} holds videos: is it that one?"
+    return ""
+
+
+def _is_video_name(path: Path) -> bool:
+    return suffix_rank(path) is not None
 
 
 def _read_subset(path: Path) -> set[str]:

@@ -22,6 +22,15 @@ from toolkit.untrusted import MIB, read_bounded, shown
 
 __all__ = ["Settings", "annotated_yaml", "load_settings", "parse_override"]
 
+SYNONYMS = {
+    "depth": "model.num_layers", "layers": "model.num_layers", "heads": "model.num_heads", "nhead": "model.num_heads",
+    "d_model": "model.embed_dim", "hidden_dim": "model.embed_dim", "hidden_size": "model.embed_dim",
+    "mlp_dim": "model.ff_dim", "dim_feedforward": "model.ff_dim", "lr": "training.learning_rate",
+    "wd": "training.weight_decay", "bs": "training.batch_size", "num_epochs": "training.epochs",
+    "threads": "training.num_threads",
+}  # fmt: skip
+"""What other programs call a setting."""
+
 LARGEST_CONFIG = MIB  # bytes; those that ship have 3 KB
 RECIPE_FOLDERS = (Path(__file__).parent / "configs", Path(__file__).parents[1] / "configs")
 """Where the settings that ship lie once installed, and in a checkout."""
@@ -122,6 +131,7 @@ def _refuse_unknown(raw: Mapping[str, Any], source: str) -> None:
     for section, keys in raw.items():
         if section not in known:
             homes = [f"{home}.{section}" for home, names in known.items() if section in names]
+            homes += [SYNONYMS[section]] if section in SYNONYMS else []
             hint = (
                 homes or difflib.get_close_matches(section, [*known], n=1) or [f"one of {', '.join(known)}"]
             )
@@ -140,6 +150,8 @@ def _nearest(section: str, key: str, known: Mapping[str, list[str]]) -> str:
     homes = {name: home for home, names in known.items() for name in names}
     if key in homes:
         return f" It belongs in another section: {homes[key]}.{key}"
+    if key in SYNONYMS:
+        return f" Did you mean {SYNONYMS[key]}?"
     near = difflib.get_close_matches(key, known[section], n=1, cutoff=0.5)
     near = near or difflib.get_close_matches(key, [*homes], n=1)
     if near:

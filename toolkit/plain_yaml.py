@@ -11,6 +11,8 @@ from typing import Any
 
 import yaml
 
+PATHS = "write the backslashes of a Windows path as /, or use single quotes: 'C:\\new\\poses'"
+
 
 class _PlainLoader(yaml.SafeLoader):
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
@@ -26,6 +28,12 @@ class _PlainLoader(yaml.SafeLoader):
             raise ValueError(f"a key is given twice: {', '.join(twice)[:60]}")
         return mapping
 
+    def construct_text(self, node: yaml.ScalarNode) -> Any:
+        text = self.construct_yaml_str(node)
+        if not text.isprintable():  # as of "C:\\new", whose \\n is the end of a line
+            raise ValueError(f"a text holds {_unprintable(text)}; {PATHS}")
+        return text
+
     def construct_whole(self, node: yaml.ScalarNode) -> int:
         value: int = self.construct_yaml_int(node)
         if not -(2**63) <= value < 2**63:
@@ -34,6 +42,12 @@ class _PlainLoader(yaml.SafeLoader):
 
 
 _PlainLoader.add_constructor("tag:yaml.org,2002:int", _PlainLoader.construct_whole)
+_PlainLoader.add_constructor("tag:yaml.org,2002:str", _PlainLoader.construct_text)
+
+
+def _unprintable(text: str) -> str:
+    """The first character that cannot be printed, as it is written in Python."""
+    return repr(next(one for one in text if not one.isprintable()))
 
 
 def load_yaml(text: str) -> Any:
@@ -46,7 +60,8 @@ def load_yaml(text: str) -> Any:
         return yaml.load(text, Loader=_PlainLoader)  # noqa: S506 (a SafeLoader that allows less)
     except yaml.YAMLError as error:
         tab = ". Indent with spaces: YAML takes no tabs" if "'\\t'" in str(error) else ""
-        raise ValueError(f"{error}{tab}") from error
+        escape = f". {PATHS}" if "unknown escape" in str(error) or "escape sequence" in str(error) else ""
+        raise ValueError(f"{error}{tab}{escape}") from error
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
     except (ArithmeticError, AttributeError, LookupError, TypeError) as error:

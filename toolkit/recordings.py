@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -46,10 +46,7 @@ def read_index(source: Path, split: str | None = None) -> ClipIndex:
     if any(not clip.split for clip in clips):
         clips = _divided(clips)
         notes.append(_about_split(clips))
-    chosen = [clip for clip in clips if split in (None, clip.split)]
-    if not chosen:
-        raise IndexFileError(f"{source} lists no clips{f' of split {split}' if split else ''}")
-    return split_found(chosen, notes, str(source))
+    return split_found(clips, notes, str(source), split)
 
 
 def _csv_clips(source: Path) -> list[Clip]:
@@ -58,8 +55,12 @@ def _csv_clips(source: Path) -> list[Clip]:
         reader = csv.DictReader(io.StringIO(text, newline=""))
         columns = reader.fieldnames or []
         if not {"path", "gloss"} <= set(columns):
+            comma = (
+                "; separate them with commas" if any(";" in name or "\t" in name for name in columns) else ""
+            )
             raise IndexFileError(
                 f"{source} needs the columns path and gloss (known: {CSV_COLUMNS}); it has {shown(columns, 200)}"
+                + comma
             )
         clips: dict[str, Clip] = {}
         for row in reader:
@@ -161,7 +162,11 @@ def _videos_in(folder: Path) -> list[Path]:
 
 
 def _about_split(clips: Sequence[Clip]) -> str:
+    takes = Counter(clip.gloss for clip in clips)
+    few = [gloss for gloss, count in takes.items() if count < VAL_EVERY]
     text = f"no split given: every {VAL_EVERY}th clip of a gloss goes to val, the others to train. "
+    if few:
+        text += f"With fewer than {VAL_EVERY} clips, these have none in val: {listed(few)}. "
     if all(clip.signer for clip in clips):
         return f"{text}toolkit train --split_by signer validates on people that training does not see"
     return (

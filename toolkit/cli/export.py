@@ -89,6 +89,7 @@ def run(args: argparse.Namespace) -> int:
     facts = asdict(report) | {"path": str(report.path)}
     if args.bundle is not None:
         return _bundle(report.path, args.bundle, args.json, facts)
+    print(f"next: toolkit predict {report.path} clip.mp4")
     if args.json:
         print(json.dumps(facts))
     return 0
@@ -119,7 +120,8 @@ def _print_table(report: ExportReport) -> None:
         "file": str(report.path),
         "size": f"{report.size_bytes / 1e6:.2f} MB",
         "parameters": f"{report.parameters:,}",
-        "largest difference to torch": f"{report.max_difference:.1e} on the logits (1e-4 allowed)",
+        "largest difference to torch": f"{report.max_difference:.1e} on the logits (1e-4 allowed)"
+        + (", before rounding to int8" if report.precision == "int8" else ""),
         "compared on": f"{report.clips} real clips, {report.cases} edge cases; every best gloss the same",
         "opset": str(report.opset),
         "precision": f"{report.precision}: {report.reason}" if report.reason else report.precision,

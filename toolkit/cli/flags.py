@@ -16,6 +16,7 @@ class Parser(argparse.ArgumentParser):
         options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
         options.setdefault("allow_abbrev", False)
         super().__init__(**options)
+        self.hints: dict[str, str] = {}
 
     def flag(self, name: str, **options: Any) -> None:
         """Add `--a_name`, also accepted as `--a-name`."""
@@ -27,6 +28,10 @@ class Parser(argparse.ArgumentParser):
 
     def log_flag(self) -> None:
         self.flag("log_file", type=Path, metavar="FILE", help="append one JSON line per event of the run")
+
+    def hint(self, wrong: str, right: str) -> None:
+        """Say `right` to who gives the flag `wrong`, as other programs call it."""
+        self.hints[wrong] = f" Did you mean {right}?"
 
     def known_flags(self) -> list[str]:
         return sorted(self._option_string_actions)

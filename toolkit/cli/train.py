@@ -36,6 +36,10 @@ if TYPE_CHECKING:
     from toolkit.train.loop import Outcome, Trainer
     from toolkit.train.prepare import Prepared
 
+HINTS = {"--lr": "--learning_rate", "--bs": "--batch_size", "--threads": "--num_threads",
+         "--layers": "--set model.num_layers=N", "--depth": "--set model.num_layers=N", "--mode": "--input_type",
+         "--dropout": "--set model.dropout=SHARE"}  # fmt: skip
+"""What other programs call a flag, and what it is here."""
 SUMMARY = "train a recogniser on extracted poses, features, or videos"
 
 
@@ -80,6 +84,8 @@ def add_flags(parser: Parser) -> None:
                 help="change any setting, as often as you like; toolkit config --print lists them")  # fmt: skip
     parser.flag("output_dir", type=Path, metavar="DIR", help="the run's folder (default: a new one in runs/)")
     parser.flag("resume", action="store_true", help="continue the run in --output_dir")
+    for wrong, right in HINTS.items():
+        parser.hint(wrong, right)
     parser.log_flag()
     parser.json_flag()
 

@@ -92,6 +92,10 @@ class StoreSpec:
     def differences(self, other: StoreSpec) -> str:
         """What the two disagree on, for an error message: this one's value first."""
         mine, theirs = _flat(asdict(self)), _flat(asdict(other))
+        for key in ("mode", "layout"):  # the first of these settles the others
+            if mine[key] != theirs[key]:
+                mine, theirs = {key: mine[key]}, {key: theirs[key]}
+                break
         return "; ".join(
             f"{key}: the store has {shown(mine.get(key), 200)}, this command gives {shown(theirs.get(key), 200)}"
             for key in mine | theirs

@@ -233,9 +233,10 @@ def open_store(path: Path, mode: str) -> FeatureStore:
             "or gone; run the same toolkit extract command again, it keeps the others and makes these anew"
         )
     if store.spec.mode != mode:
-        key = "efficiency.pose_dir" if mode == "pose" else "efficiency.feature_dir"
+        flag, right = ("pose_dir", "feature_dir") if mode == "pose" else ("feature_dir", "pose_dir")
         raise ConfigError(
-            f"{path} holds clips of mode '{store.spec.mode}' but model.input_type is '{mode}': set {key} to a "
-            f"store made with `toolkit extract --mode {mode}`, or input_type to '{store.spec.mode}'"
+            f"{path} holds clips of mode '{store.spec.mode}', not '{mode}': give --{flag} a store made with "
+            f"`toolkit extract --mode {mode}`, or train on this one with --input_type {store.spec.mode} --{right} "
+            f"{path} (in a config: efficiency.{flag}, model.input_type)"
         )
     return store

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,6 +70,7 @@ def prepare(settings: Settings) -> Prepared:
         clips = indexed_clips(settings)
         check_signers(unseen, [clip for clip in clips if clip.split in val_splits])
         signer_of = {clip.id: clip.signer for clip in clips}
+        there = Counter(clip.split for clip in clips)
         chosen = [clip for clip in clips if clip.split in splits and clip.signer not in unseen]
         workers, cache = data.decode_workers, data.cache_mib
         train = VideoClips(chosen, data.num_frames, None, workers, data.max_glosses, cache)
@@ -81,6 +83,7 @@ def prepare(settings: Settings) -> Prepared:
         store = open_store(settings.store_dir, settings.mode)
         check_signers(unseen, [record for record in store.records if record.split in val_splits])
         signer_of = {record.id: record.signer for record in store.records}
+        there = Counter(record.split for record in store.records)
         seen = (lambda signer: signer not in unseen) if unseen else None
         train = StoreClips(store, splits, data.num_frames, None, data.max_glosses, seen)
         if (unseen or data.val_split not in splits) and any(
@@ -107,8 +110,14 @@ def prepare(settings: Settings) -> Prepared:
         notes += warn_of_seen_signers(*([signer_of[name] for name in part.ids] for part in (train, val)))
     else:
         what = f"signers {', '.join(sorted(unseen))}" if unseen else f"split '{data.val_split}'"
+        others = ", ".join(f"{split} ({there[split]})" for split in sorted({*there} - {*splits, ""}))
         notes.append(
             f"no clips of {what} to validate on: the last epoch counts as the best, and how good it is stays unknown"
+            + (
+                f". Others that there are: {others}: --set data.val_split=NAME"
+                if others and not unseen
+                else ""
+            )
         )
     notes += [f"{counted(count, 'clip')} skipped: {reason}" for reason, count in skipped.items()]
     as_run = for_few_clips(settings, len(train))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from toolkit.errors import ConfigError
+from toolkit.untrusted import listed
 
 
 def checkpoint_file(run_dir: Path, which: str = "best") -> Path:
@@ -15,7 +16,7 @@ def checkpoint_file(run_dir: Path, which: str = "best") -> Path:
     """
     path = run_dir / f"{which}.safetensors"
     if not path.is_file():
-        runs = ", ".join(sorted(str(found.parent) for found in run_dir.parent.glob("*/last.safetensors"))[:5])
+        runs = listed(sorted(str(found.parent) for found in run_dir.parent.glob("*/last.safetensors")))
         hint = f" Runs beside it: {runs}." if runs else ""
         raise ConfigError(
             f"there is no checkpoint {path}. A run directory is what `toolkit train` prints at its end.{hint}"
