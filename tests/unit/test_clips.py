@@ -197,6 +197,7 @@ def test_known_signers_need_no_advice_how_to_name_them(tmp_path: Path) -> None:
     touched(tmp_path / "hello/anna/1.mp4", tmp_path / "hello/ben/1.mp4")
     (note,) = read_index(tmp_path).notes
     assert "--split_by signer validates on people" in note and "GLOSS/SIGNER" not in note
+    assert "these have none in val: hello" in note
 
 
 def test_an_empty_folder_says_what_is_expected(tmp_path: Path) -> None:

@@ -36,6 +36,22 @@ def test_a_mistyped_verb_or_flag_gets_the_right_one(capsys: pytest.CaptureFixtur
     assert "Did you mean --json" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        ("train signs", "--config signs"),
+        ("train --lr 1", "--learning_rate"),
+        ("train --bs=8", "--batch_size"),
+    ],
+)
+def test_what_other_programs_call_a_flag_is_understood(
+    capsys: pytest.CaptureFixture[str], words: str, meant: str
+) -> None:
+    with pytest.raises(SystemExit):
+        main(words.split())
+    assert f"Did you mean {meant}?" in capsys.readouterr().err
+
+
 def test_flags_have_both_spellings() -> None:
     parser = Parser()
     parser.flag("num_frames", type=int, default=16)

@@ -27,6 +27,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     clips = [{"gloss": "book", "instances": [{"video_id": "69241", "split": "train"}]}]
     (tmp_path / "right.json").write_text(json.dumps(clips))
     (tmp_path / "columns.csv").write_text("file;sign\n")
+    (tmp_path / "above" / "videos").mkdir(parents=True)
+    (tmp_path / "above" / "videos" / "69241.mp4").write_bytes(b"x")
+    (tmp_path / "model.onnx").write_bytes(b"x")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -36,12 +39,24 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     [
         ("extract --index no_videos --output_dir o", ["no_videos/GLOSS/clip.mp4", ".webm"]),
         ("extract --index loose --output_dir o", ["hello.mp4", "loose/GLOSS/clip.mp4"]),
-        ("extract --index columns.csv --output_dir o", ["the columns path and gloss"]),
+        ("extract --index columns.csv --output_dir o", ["the columns path and gloss", "commas"]),
         ("extract --index nowhere --output_dir o", ["nowhere", "check the path"]),
         ("extract --json_path subset.json --video_dir loose --output_dir o", ["--subset", "WLASL_v0.3.json"]),
         ("extract --json_path text.json --video_dir loose --output_dir o", ["WLASL_v0.3.json", "--index"]),
         ("extract --json_path right.json --video_dir loose --output_dir o", ["'69241'", ".mp4"]),
         ("extract --json_path right.json --video_dir nowhere --output_dir o", ["--video_dir"]),
+        (
+            "extract --json_path right.json --video_dir above --output_dir o",
+            ["above/videos holds videos"],
+        ),
+        (
+            "extract --json_path right.json --video_dir above/videos --split test --output_dir o",
+            ["split test: it names no clip", "train (1)"],
+        ),
+        ("extract --mode features --landmarks body_hands --index loose --output_dir o", ["--mode pose"]),
+        ("predict loose/hello.mp4 model.onnx", ["the model comes first: toolkit predict model.onnx"]),
+        ("predict loose loose/hello.mp4", ["is a folder", "toolkit export loose"]),
+        ("predict model.onnx loose/hello.mp4 --top 0", ["--top is 0"]),
         ("predict nowhere.onnx nowhere.mp4", ["nowhere.mp4", "a video, a folder of videos"]),
         ("predict right.json loose/hello.mp4", ["toolkit export RUN"]),
         ("show nowhere.mp4", ["nowhere.mp4", "check the path"]),

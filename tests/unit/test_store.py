@@ -141,6 +141,9 @@ def test_another_command_is_refused_with_both_sides(tmp_path: Path) -> None:
         "extractor.backend: the store has 'test', this command gives 'other'"
     )
     assert FeatureStore.open(tmp_path / "store").ids == ("a",)
+    with pytest.raises(StoreMismatchError) as refused:  # another mode, of which all else follows
+        StoreWriter(tmp_path / "store", StoreSpec("features", (128,), 8, "", {"weights": "x"}))
+    assert str(refused.value).endswith("mode: the store has 'pose', this command gives 'features'")
 
 
 def test_two_writers_cannot_meet(tmp_path: Path) -> None:

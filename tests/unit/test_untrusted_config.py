@@ -70,3 +70,13 @@ def test_a_tab_is_told_apart(tmp_path: Path) -> None:
     (tmp_path / "tab.yaml").write_text("training:\n\tepochs: 5\n")
     with pytest.raises(ConfigError, match="spaces: YAML takes no tabs"):
         load_settings(tmp_path / "tab.yaml")
+
+
+@pytest.mark.parametrize("text", ['"C:\\new\\poses"', '"D:\\signs"', '"C:\\temp"'])
+def test_a_windows_path_in_double_quotes_is_told_how_to_be_written(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(f"efficiency:\n  pose_dir: {text}\n")
+    with pytest.raises(ConfigError, match="single quotes"):
+        load_settings(path)
+    path.write_text("efficiency:\n  pose_dir: 'C:\\new\\poses'\n")
+    assert load_settings(path).efficiency.pose_dir == "C:\\new\\poses"

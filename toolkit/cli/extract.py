@@ -137,3 +137,13 @@ def _print_report(index: ClipIndex, report: Report, plan: Plan) -> None:
         console.print(
             f"nobody was found in {len(report.nobody)} clips: {listed(report.nobody)}", highlight=False
         )
+    if len(report.failed) < len(index.clips):
+        console.print(f"next: {_next(plan)}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _next(plan: Plan) -> str:
+    """The command that trains on the store."""
+    if plan.extractor.mode == "features":
+        return f"toolkit train --config features --feature_dir {plan.output_dir}"
+    config = "signs" if "hands" in plan.extractor.landmarks else "small_config"
+    return f"toolkit train --config {config} --pose_dir {plan.output_dir}"

@@ -87,6 +87,11 @@ class StoreSpec:
                 f"only poses can be packed, and these are {self.mode} of {self.item_shape} a frame; use float16, "
                 "which takes half the disk of float32"
             )
+        if self.record_bytes > LARGEST_RECORD:
+            return (
+                f"num_frames {self.num_frames} makes records of {self.record_bytes / MIB:.0f} MiB a clip; they may "
+                f"have {LARGEST_RECORD // MIB} (the usual 16 frames have KB)"
+            )
         return ""
 
     def differences(self, other: StoreSpec) -> str:
@@ -264,7 +269,6 @@ def _possible(spec: StoreSpec) -> bool:
         and all(type(size) is int and size >= 1 for size in sizes)
         and 1 <= len(spec.item_shape) <= 4
         and not spec.refusal()
-        and spec.record_bytes <= LARGEST_RECORD
         and type(spec.extractor) is dict
         and all(type(value) in (str, int, float) for value in spec.extractor.values())
     )
