@@ -72,7 +72,7 @@ def reached(results: Results) -> Table:
             _percent(row.median("reached")),
         )
         for row in results.rows
-        if row.status == "ok" and row.median("reached") is not None
+        if row.status == "ok" and row.stage != "hold" and row.median("reached") is not None
     )  # fmt: skip
     columns = (
         "row", "multiply-adds, millions", "at the GEMM peak ms", "decoding alone ms", "moving the clip ms",

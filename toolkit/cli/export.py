@@ -131,6 +131,14 @@ def _print_table(report: ExportReport) -> None:
             f"temperature {report.temperature:.3g}, error (ECE) {report.ece:.3f}, was "
             f"{report.ece_uncalibrated:.3f} ({report.validated} validation clips)"
         )
+        if (
+            report.ece is not None
+            and report.ece_uncalibrated is not None
+            and report.ece > report.ece_uncalibrated
+        ):
+            fitted += (
+                ", no better here: the temperature makes the right answers likelier, not this error smaller"
+            )
         reason = too_few(report.validated) or fitted
         rows["calibration"] = f"{reason}; answers count from a score of {report.threshold:.2f}"
     if report.comparison is not None:

@@ -65,7 +65,9 @@ def add_flags(parser: Parser) -> None:
     parser.flag("feature_dir", metavar="STORE",
                 help="where `toolkit extract --mode features` wrote (default: dataset/features)")  # fmt: skip
     parser.flag(
-        "json_path", metavar="FILE", help="WLASL index: needed for videos, else to count skipped clips"
+        "json_path",
+        metavar="FILE",
+        help="WLASL index, with --video_dir: needed for videos, else to count skipped clips",
     )
     parser.flag("video_dir", metavar="DIR", help="its videos")
     parser.flag(

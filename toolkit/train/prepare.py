@@ -100,7 +100,7 @@ def prepare(settings: Settings) -> Prepared:
     if layout == "body" and settings.augmentation.hand_rotation:
         notes.append(
             "these settings are for hands (augmentation.hand_rotation), and the store has none: with "
-            "toolkit extract --landmarks body_hands more signs are recognised"
+            "toolkit extract --landmarks body_hands --num_frames 32 more signs are recognised"
         )
     notes += warn_of_few(train.glosses[label] for label in train.labels)
     if data.class_list is not None:

@@ -28,6 +28,7 @@ from toolkit.metrics import (
 )
 
 PAIRS = 15  # shown in a report
+DARK = 0.5  # share above which a cell is too dark for black letters
 NAMED_GLOSSES = 60  # more than this many cannot be read along the axes of a picture
 TITLE_LETTERS = 11  # of 10 points in an inch
 
@@ -104,19 +105,28 @@ def summary(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def draw_confusion(evaluation: Evaluation, path: Path, title: str) -> None:
-    """Rows: true gloss, as shares of its clips; columns: the answer. Glosses without clips are left out as rows."""
+    """Rows: true gloss, as shares of its clips, grey where it has none; columns: the answer."""
+    from matplotlib import colormaps
     from matplotlib.figure import Figure  # Figure alone draws without a display
 
-    rows = [score.label for score in evaluation.scores if score.n]
-    shares = evaluation.counts[rows] / evaluation.counts[rows].sum(1, keepdims=True)
+    clips = evaluation.counts.sum(1, keepdims=True)
+    shares = np.divide(
+        evaluation.counts, clips, out=np.full(evaluation.counts.shape, np.nan), where=clips > 0
+    )
+    colours = colormaps["Blues"].with_extremes(bad="0.93")
     few = len(evaluation.glosses) <= NAMED_GLOSSES
     side = 4 + 0.16 * len(evaluation.glosses) if few else 7.5
     figure = Figure(figsize=(side, side), layout="constrained")
     axes = figure.subplots()
-    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, interpolation="nearest", aspect="auto")
+    image = axes.imshow(shares, cmap=colours, vmin=0, vmax=1, interpolation="nearest")
     if few:
-        axes.set_xticks(range(len(evaluation.glosses)), evaluation.glosses, rotation=90, fontsize=7)
-        axes.set_yticks(range(len(rows)), [evaluation.glosses[row] for row in rows], fontsize=7)
+        places = range(len(evaluation.glosses))
+        axes.set_xticks(places, evaluation.glosses, rotation=90, fontsize=7)
+        axes.set_yticks(places, evaluation.glosses, fontsize=7)
+        for row, column in np.argwhere(evaluation.counts):
+            ink = "white" if shares[row, column] > DARK else "black"
+            text = str(evaluation.counts[row, column])
+            axes.text(column, row, text, ha="center", va="center", color=ink, fontsize=6)
     low, high = evaluation.top1_interval
     figures = f"top-1 {100 * evaluation.top1:.1f} % ({100 * low:.1f} to {100 * high:.1f}), n = {evaluation.n}"
     axes.set(xlabel="answer", ylabel="true gloss")
@@ -125,7 +135,7 @@ def draw_confusion(evaluation: Evaluation, path: Path, title: str) -> None:
         *textwrap.wrap(figures, int(TITLE_LETTERS * side)),
     ]
     figure.suptitle("\n".join(lines), fontsize=10)  # of the whole width, which two glosses make narrow
-    figure.colorbar(image, ax=axes, shrink=0.6, label="share of the gloss's clips")
+    figure.colorbar(image, ax=axes, shrink=0.6, label="share of the gloss's clips (grey: it has none)")
     figure.savefig(path, dpi=110)
 
 
