@@ -74,16 +74,16 @@ class Hand(NamedTuple):
 class HandLandmarks:
     """The two hand networks; knows of no frame before and of no arm."""
 
-    def __init__(self, network: str, threads: int = 1) -> None:
-        """network: "full" or "lite"."""
-        self._recrop_cropper = Cropper(RECROP_SIDE, 0.0, 1.0, cv2.BORDER_REPLICATE)
+    def __init__(self, network: str, threads: int = 1, exact: bool = True) -> None:
+        """network: "full" or "lite"; exact: see `Cropper`."""
+        self._recrop_cropper = Cropper(RECROP_SIDE, 0.0, 1.0, cv2.BORDER_REPLICATE, exact)
         self._recrop_points = np.empty((1, 2, 2), np.float32)
         self._recrop = FixedRun(
             make_session(weights_path(RECROP_WEIGHTS), threads, arena=True),
             {"image": self._recrop_cropper.tensor},
             {"points": self._recrop_points},
         )
-        self._cropper = Cropper(LANDMARKS_SIDE, 0.0, 1.0, cv2.BORDER_REPLICATE)
+        self._cropper = Cropper(LANDMARKS_SIDE, 0.0, 1.0, cv2.BORDER_REPLICATE, exact)
         self._points = np.empty((1, POINTS, 3), np.float32)
         self._presence, self._rightness = np.empty(1, np.float32), np.empty(1, np.float32)
         self._landmarks = FixedRun(

@@ -21,6 +21,8 @@ STEPS = 32  # OpenCV's fixed-point maps count in 1/32 pixel (INTER_TAB_SIZE)
 STEPS_BITS = 5
 FARTHEST = 32767 * STEPS  # their whole pixels are int16
 BAND = 128  # rows of a crop that are placed at a time
+FINE_BITS = 10  # below 1/32 pixel, where positions are whole numbers (int32, so up to FARTHEST_FINE pixels)
+FARTHEST_FINE = 2**31 / 2 ** (STEPS_BITS + FINE_BITS + 1)
 MOST_COPIED = 500_000  # pixels; copying many more takes as long as remap does at the edges
 
 
@@ -118,10 +120,11 @@ class Cropper:
     needed is copied with one more row and column.
     """
 
-    def __init__(self, side: int, low: float, high: float, border: int) -> None:
+    def __init__(self, side: int, low: float, high: float, border: int, exact: bool = True) -> None:
         """side: of the square input in pixels; low, high: what 0 and 255 become; border: of cv2, what lies
-        outside of the image."""
-        self._side, self._border = side, border
+        outside of the image; exact: every position as MediaPipe computes it, else in half of the time: 1 or 2 of
+        1000 positions then differ, by 1/32 pixel."""
+        self._side, self._border, self._exact = side, border, exact
         self._scale = np.float32((high - low) / 255)
         # With an offset, what a byte becomes is rounded once, as by the fused multiply-add of cv::Mat::convertTo.
         self._levels = None if low == 0 else (np.arange(256) * float(self._scale) + low).astype(np.float32)
@@ -129,7 +132,7 @@ class Cropper:
         self._part = _Part(slice(None), slice(None), False)
         self._edged = np.empty((0, 0, 3), np.uint8)
         self._grid = np.arange(side) / side
-        self._exact = np.empty((2, BAND, side), np.float64)  # positions, and what they are multiplied by
+        self._room = np.empty((2, 0, side), np.float64)  # for positions, and what they are multiplied by
         self._steps = np.empty((3, BAND, side), np.int32)  # source x and y in 1/32 pixel, and room
         self._whole = np.empty((side, side, 2), np.int16)
         self._fraction = np.empty((side, side), np.uint16)
@@ -171,27 +174,28 @@ class Cropper:
 
     def _aim(self, region: Region, height: int, width: int) -> None:
         """Compute where in the image every pixel of the crop lies."""
-        placed = placement(region.corners())
-        lasts = (width - 1, height - 1)
+        corners = region.corners()
+        placed = placement(corners)
         if self._border == cv2.BORDER_REPLICATE:
-            limits = [(0, last * STEPS) for last in lasts]
-            ends = self._grid[:: self._side - 1]
-            corners = np.empty((2, 2, 2), np.int32)
-            _locate(placed, ends, ends, limits, np.empty((2, 2, 2)), corners)
+            limits = (0, (width - 1) * STEPS), (0, (height - 1) * STEPS)
             self._part = _Part.holding(corners, height, width)
         else:
-            limits = [(-FARTHEST, FARTHEST)] * 2
-        left, top = (self._part.columns.start or 0) * STEPS, (self._part.rows.start or 0) * STEPS
+            limits = (-FARTHEST, FARTHEST), (-FARTHEST, FARTHEST)
+        offsets = (self._part.columns.start or 0) * STEPS, (self._part.rows.start or 0) * STEPS
+        near = max(abs(place) for corner in corners for place in corner) < FARTHEST_FINE
+        exact = self._exact or not near
+        if exact and not self._room.size:
+            self._room = np.empty((2, BAND, self._side), np.float64)
+        within = None if self._part.is_whole else limits
         pairs = self._whole.view(np.int32)[..., 0]
         for begin in range(0, self._side, BAND):  # bands stay in the processor's cache
             rows = slice(begin, begin + BAND)
-            count = len(self._grid[rows])
-            x, y, room = self._steps[:, :count]
-            _locate(
-                placed, self._grid, self._grid[rows], limits, self._exact[:, :count], self._steps[:2, :count]
-            )
-            x -= left
-            y -= top
+            down = self._grid[rows]
+            x, y, room = self._steps[:, : len(down)]
+            if exact:
+                _locate(placed, self._grid, down, limits, offsets, self._room[:, : len(down)], (x, y))
+            else:
+                _locate_fast(placed[:2], self._grid, down, within, offsets, (x, y))
             # whole pixels: x and y, an int16 each, in one number; fractions: both in another
             np.right_shift(x, STEPS_BITS, out=room)
             np.bitwise_and(room, 0xFFFF, out=room)
@@ -204,46 +208,82 @@ class Cropper:
             np.bitwise_or(x, y, out=self._fraction[rows], casting="unsafe")
 
 
+Limits = tuple[tuple[int, int], tuple[int, int]]
+
+
 def _locate(
     placed: tuple[Coefficients, Coefficients, float, float],
     columns: NDArray[np.float64],
     rows: NDArray[np.float64],
-    limits: list[tuple[int, int]],
-    exact: NDArray[np.float64],
-    steps: NDArray[np.int32],
+    limits: Limits,
+    offsets: tuple[int, int],
+    room: NDArray[np.float64],
+    steps: tuple[NDArray[np.int32], NDArray[np.int32]],
 ) -> None:
-    """Write to `steps` (2, R, C) where in the image points (column, row) of the unit square lie, in 1/32 pixel.
+    """Write to `steps`, x and y (R, C), where in the image points (column, row) of the unit square lie, in 1/32
+    pixel.
 
-    placed: see `placement`; limits: lowest and highest x, and y; exact: (2, R, C), room to compute in.
+    placed: see `placement`; limits: lowest and highest x, and y; offsets: x and y that count as 0 from then on;
+    room: (2, R, C), to compute in.
     """
     across, down, g, h = placed
-    place, ratio = exact
+    place, ratio = room
     np.add(g * columns + 1, (h * rows)[:, np.newaxis], out=ratio)
     np.divide(STEPS, ratio, out=ratio)
-    for (along_row, along_column, origin), (low, high), found in zip(
-        (across, down), limits, steps, strict=True
+    for (along_row, along_column, origin), (low, high), offset, found in zip(
+        (across, down), limits, offsets, steps, strict=True
     ):
         np.add(along_row * columns + origin, (along_column * rows)[:, np.newaxis], out=place)
         np.multiply(place, ratio, out=place)
         np.rint(place, out=place)
         np.clip(place, low, high, out=place)
         np.copyto(found, place, casting="unsafe")
+        found -= offset
+
+
+def _locate_fast(
+    placed: tuple[Coefficients, Coefficients],
+    columns: NDArray[np.float64],
+    rows: NDArray[np.float64],
+    limits: Limits | None,
+    offsets: tuple[int, int],
+    steps: tuple[NDArray[np.int32], NDArray[np.int32]],
+) -> None:
+    """As `_locate`, in whole numbers, of a parallelogram (g and h of `placement` are not looked at).
+
+    limits: None where all lies within them.
+    """
+    unit = STEPS << FINE_BITS
+    half = 1 << FINE_BITS - 1  # what is cut off below rounds so
+    for axis, (along_row, along_column, origin) in enumerate(placed):
+        found, offset = steps[axis], offsets[axis]
+        across = np.rint((along_row * columns + origin) * unit).astype(np.int32)
+        down = np.rint(along_column * rows * unit).astype(np.int32)
+        down += half - (offset << FINE_BITS)
+        np.add(across, down[:, np.newaxis], out=found)
+        np.right_shift(found, FINE_BITS, out=found)
+        if limits is not None:
+            low, high = limits[axis]
+            np.clip(found, low - offset, high - offset, out=found)
 
 
 class _Part(NamedTuple):
-    """Rows and columns of an image, and whether the last of them have to be there twice."""
+    """Rows and columns of an image, and whether the last of them have to be there twice; is_whole: whether the region
+    lies in the image as a whole."""
 
     rows: slice
     columns: slice
     is_edged: bool
+    is_whole: bool = False
 
     @classmethod
-    def holding(cls, corners: NDArray[np.int32], height: int, width: int) -> _Part:
-        """What sampling between these places needs, x and y (2, ...) in 1/32 pixel and inside of the image."""
-        (left, top), (right, bottom) = (
-            [int(pick(places)) >> STEPS_BITS for places in corners] for pick in (np.min, np.max)
-        )
-        part = cls(slice(top, bottom + 2), slice(left, right + 2), False)
+    def holding(cls, corners: list[tuple[float, float]], height: int, width: int) -> _Part:
+        """What sampling between these corners needs, (x, y) in pixels; beyond the image, its edges count."""
+        (left, right), (top, bottom) = ((min(places), max(places)) for places in zip(*corners, strict=True))
+        whole = left >= 0 and top >= 0 and right <= width - 1 and bottom <= height - 1
+        left, right = (floor(min(max(place, 0), width - 1)) for place in (left, right))
+        top, bottom = (floor(min(max(place, 0), height - 1)) for place in (top, bottom))
+        part = cls(slice(top, bottom + 2), slice(left, right + 2), False, whole)
         if right < width - 1 and bottom < height - 1:
             return part
         pixels = (min(bottom + 2, height) - top) * (min(right + 2, width) - left)
