@@ -115,9 +115,35 @@ def test_a_cropper_follows_the_region_and_the_image() -> None:
         assert np.array_equal(cropper.cut(image, region), fresh)
 
 
-def test_a_region_far_outside_shows_the_border() -> None:
+def source_places(cropper: Cropper) -> NDArray[np.int64]:
+    """(side, side, 2): where in the image, or in the part of it that was used, in 1/32 pixel."""
+    fraction = cropper._fraction.astype(np.int64)
+    return cropper._whole.astype(np.int64) * 32 + np.stack([fraction & 31, fraction >> 5], axis=-1)
+
+
+@pytest.mark.parametrize("border", [cv2.BORDER_REPLICATE, cv2.BORDER_CONSTANT])
+@pytest.mark.parametrize(
+    "region",
+    [
+        TURNED,
+        Region(300.3, 200.1, 77.7, 2.9),
+        Region(-40.0, 390.0, 250.0, -2.0),
+        Region(300.0, 200.0, 2500.0, 0.1),
+    ],
+)
+def test_the_fast_way_places_a_few_pixels_a_step_aside(region: Region, border: int) -> None:
+    image = picture()
+    exact, fast = (Cropper(224, 0.0, 255.0, border, exact=way) for way in (True, False))
+    pixels = [cropper.cut(image, region).astype(np.int64) for cropper in (exact, fast)]
+    aside = np.abs(source_places(exact) - source_places(fast))
+    assert aside.max() <= 1 and (aside > 0).mean() <= 0.005
+    assert np.abs(pixels[0] - pixels[1]).max() <= 16  # of 255, a 1/32 pixel on the steepest edge
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_a_region_far_outside_shows_the_border(exact: bool) -> None:
     far = Region(1e6, -1e6, 5e4, 0.3)
-    tensor = Cropper(16, 0.0, 255.0, cv2.BORDER_REPLICATE).cut(picture(), far)
+    tensor = Cropper(16, 0.0, 255.0, cv2.BORDER_REPLICATE, exact).cut(picture(), far)
     assert np.allclose(tensor[0, :, 0, 0], picture()[0, -1])
 
 
