@@ -26,10 +26,11 @@ import numpy as np
 import onnx
 import torch
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper
 from torch import Tensor, nn
 
 from export.cnn_basis import append_projection, make_basis, read_basis
+from export.cnn_graph import store_kernels_as_float16, use_fast_ends
 from export.network_file import check_output, run_command, write_network
 from toolkit.errors import ExportError, WeightsError, require
 from toolkit.extract.cnn_projection import (
@@ -141,57 +142,13 @@ def to_onnx(network: nn.Module, properties: Mapping[str, str]) -> onnx.ModelProt
     # Where every stride halves an even side, 'SAME' pads alike: traced at 224, right for all multiples of 32.
     for axis, name in ((1, "height"), (2, "width")):
         graph.input[0].type.tensor_type.shape.dim[axis].dim_param = name
-    _store_kernels_as_float16(graph)
-    _use_fast_ends(graph)
+    store_kernels_as_float16(graph)
+    use_fast_ends(graph)
     graph.name = NETWORK
     model.ir_version = IR_VERSION
     model.producer_name, model.producer_version = "sign-toolkit export.cnn", str(FORMAT_VERSION)
     helper.set_model_props(model, dict(properties))
     return model
-
-
-def _store_kernels_as_float16(graph: onnx.GraphProto) -> None:
-    casts, renamed = [], {}
-    for tensor in graph.initializer:
-        if len(tensor.dims) == 4:
-            half = numpy_helper.to_array(tensor).astype(np.float16)
-            renamed[tensor.name] = cast = f"{tensor.name}.float32"
-            casts.append(helper.make_node("Cast", [tensor.name], [cast], to=TensorProto.FLOAT))
-            tensor.CopyFrom(numpy_helper.from_array(half, tensor.name))
-    for node in graph.node:
-        node.input[:] = [renamed.get(name, name) for name in node.input]
-    nodes = [*casts, *graph.node]
-    del graph.node[:]
-    graph.node.extend(nodes)
-
-
-def _use_fast_ends(graph: onnx.GraphProto) -> None:
-    """Scale pixels by one DequantizeLinear in place of Cast, Sub and Div (the scale is a power of two, so the
-    numbers are the same), and pool in onnxruntime's layout of channel blocks: 0.98x of the time together."""
-    nodes: list[onnx.NodeProto] = []
-    scaled = ""
-    for node in graph.node:
-        if node.op_type in ("Cast", "Sub") and not node.input[0].endswith(".weight"):
-            continue  # their input is an image; kernels are cast as well
-        if node.op_type == "Div":
-            scaled = node.output[0]
-            inputs = [next(item.output[0] for item in nodes if item.op_type == "Transpose"), "scale", "zero"]
-            nodes.append(helper.make_node("DequantizeLinear", inputs, [scaled], name="pixels"))
-        elif node.op_type == "ReduceMean":
-            pooled = helper.make_node("GlobalAveragePool", [node.input[0]], ["mean"], name="mean")
-            nodes += [pooled, helper.make_node("Flatten", ["mean"], list(node.output), name=POOLED)]
-        else:
-            nodes.append(node)
-    if not scaled:
-        raise ExportError("torch.onnx.export wrote another graph than expected; use the pinned torch")
-    graph.initializer.append(numpy_helper.from_array(np.array(1 / INPUT_SCALE, np.float32), "scale"))
-    graph.initializer.append(numpy_helper.from_array(np.array(INPUT_MEAN, np.uint8), "zero"))
-    del graph.node[:]
-    graph.node.extend(nodes)
-    read = {name for node in nodes for name in node.input}
-    unread = [tensor for tensor in graph.initializer if tensor.name not in read]
-    for tensor in unread:
-        graph.initializer.remove(tensor)
 
 
 def check_frames(clips: Path | None) -> Iterator[NDArray[np.uint8]]:
