@@ -1,8 +1,7 @@
 """Body and hand landmarks by onnxruntime alone: MediaPipe's networks and numbers, without MediaPipe.
 
 Two ways through a clip. The default looks for the person once and keeps looking in the same region for as long as
-the person stays in it (with hands, which are sought where the arms are, for four frames at most); `per_frame` looks
-anew in every frame, which gives what MediaPipe gives for single images.
+the person stays in it; `per_frame` looks anew in every frame, which gives what MediaPipe gives for single images.
 This module joins the networks of the blazepose_* files; it knows neither videos nor stores.
 """
 
@@ -28,14 +27,11 @@ from toolkit.weights import numbers_sha256
 NETWORKS = tuple(blazepose_landmarks.WEIGHTS)
 HANDS = ("left_hand", "right_hand")
 """The parts of a layout, in the order of blazepose_hands.ARMS."""
-RECIPE = 5
+RECIPE = 4
 """Counts changes of the code here that change landmarks; stored with them."""
 
 # The person has moved when the landmarks' own region differs from the one looked at by this part of its side.
 MAX_DRIFT = 0.25
-# Frames that one look at the person serves where hands are sought: with more, arms and hands come out worse, and each
-# look takes as long as half a hand (docs/poses.md).
-FRAMES_PER_LOOK = 4
 
 
 class OnnxPose:
@@ -90,7 +86,6 @@ class OnnxPose:
         One clip at a time: a second call forgets where the first one was. Raises like `extract`.
         """
         self._region: Region | None = None
-        self._served = 0  # frames by the last look
         for finder in self._hands.values():
             finder.reset()
         for frame in frames:
@@ -116,16 +111,11 @@ class OnnxPose:
         return values
 
     def _pose(self, frame: NDArray[np.uint8]) -> Pose | None:
-        before, self._region = self._region, None
-        due = bool(self._hands) and self._served >= FRAMES_PER_LOOK
-        region = None if due else before
+        region, self._region = self._region, None
         pose = None if region is None else self._landmarks.find(frame, region)
         if pose is None or region is None or _drift(region, pose.region) > MAX_DRIFT:
-            region, self._served = self._detector.find(frame), 0
-            if region is None and due:
-                region = before
+            region = self._detector.find(frame)
             pose = None if region is None else self._landmarks.find(frame, region)
-        self._served += 1
         if pose is not None and not self._per_frame:
             self._region = region
         return pose
