@@ -6,6 +6,7 @@ import os
 import struct
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import pytest
 from toolkit.errors import ConfigError, MissingDependencyError, WeightsError
 from toolkit.extract import ExtractorSpec, make_extractor
 from toolkit.extract.cache_folder import cache_folder
-from toolkit.extract.mediapipe_pose import check_opencv, checked_asset
+from toolkit.extract.mediapipe_pose import CV2_VERSIONS, check_opencv, checked_asset
 from toolkit.extract.pose_bundle import (
     TASK_MEMBERS,
     TASK_NAME,
@@ -121,7 +122,17 @@ def test_opencv_packages_must_be_one_release() -> None:
     check_opencv({"opencv-python": "5.0.0.93", "opencv-contrib-python": "5.0.0.93"})
     with pytest.raises(MissingDependencyError) as caught:
         check_opencv({"opencv-python": "4.9.0.80", "opencv-contrib-python": "4.11.0.86"})
-    assert '"opencv-python==4.11.0.86" "opencv-contrib-python==4.11.0.86"' in str(caught.value)
+    assert f'"opencv-python{CV2_VERSIONS}" "opencv-contrib-python{CV2_VERSIONS}"' in str(caught.value)
+
+
+def test_opencv_packages_have_the_same_bounds_wherever_they_are_asked_for() -> None:
+    """With other bounds pip takes releases that do not go together."""
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))[
+        "project"
+    ]
+    asked = [*project["dependencies"], *project["optional-dependencies"]["mediapipe"]]
+    opencv = {line for line in asked if line.startswith("opencv")}
+    assert opencv == {f"opencv-python{CV2_VERSIONS}", f"opencv-contrib-python{CV2_VERSIONS}"}
 
 
 def test_native_chatter_is_held_back_and_errors_pass() -> None:

@@ -37,6 +37,9 @@ MIN_CONFIDENCE = (
     0.5  # MediaPipe's own default for detection and presence; written out, because it decides results
 )
 
+CV2_VERSIONS = ">=4.11,<5.1"
+"""As in pyproject.toml: of these pip takes the same for all of CV2_PACKAGES. The newest release of one of them may not be
+out under the other names."""
 CV2_PACKAGES = (
     "opencv-python",
     "opencv-contrib-python",
@@ -166,8 +169,7 @@ def check_opencv(installed: Mapping[str, str]) -> None:
     """
     if len(set(installed.values())) <= 1:
         return
-    newest = max(installed.values(), key=lambda version: [int(part) for part in re.findall(r"\d+", version)])
-    pins = " ".join(f'"{name}=={newest}"' for name in installed)
+    pins = " ".join(f'"{name}{CV2_VERSIONS}"' for name in installed)
     found = ", ".join(f"{name} {version}" for name, version in installed.items())
     raise MissingDependencyError(
         f"these packages share one cv2 folder, but are of different releases: {found}. "

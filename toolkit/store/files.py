@@ -89,7 +89,7 @@ class StoreSpec:
             )
         if self.record_bytes > LARGEST_RECORD:
             return (
-                f"num_frames {self.num_frames} makes records of {self.record_bytes / MIB:.0f} MiB a clip; they may "
+                f"num_frames {self.num_frames} makes records of {self.record_bytes // MIB} MiB a clip; they may "
                 f"have {LARGEST_RECORD // MIB} (the usual 16 frames have KB)"
             )
         return ""
@@ -268,6 +268,7 @@ def _possible(spec: StoreSpec) -> bool:
         and type(spec.layout) is str
         and all(type(size) is int and size >= 1 for size in sizes)
         and 1 <= len(spec.item_shape) <= 4
+        and spec.record_bytes <= LARGEST_RECORD
         and not spec.refusal()
         and type(spec.extractor) is dict
         and all(type(value) in (str, int, float) for value in spec.extractor.values())
