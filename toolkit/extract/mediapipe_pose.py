@@ -38,8 +38,9 @@ MIN_CONFIDENCE = (
 )
 
 CV2_VERSIONS = ">=4.11,<5.1"
-"""As in pyproject.toml: of these pip takes the same for all of CV2_PACKAGES. The newest release of one of them may not be
-out under the other names."""
+"""As in pyproject.toml: of these pip takes the same for all of CV2_PACKAGES. The newest release under one of the
+names may not be out under the others."""
+
 CV2_PACKAGES = (
     "opencv-python",
     "opencv-contrib-python",
