@@ -30,6 +30,9 @@ class ToolkitError(Exception):
     """Base of every error this package raises on purpose."""
 
 
+MOST_AT_ONCE = 256  # threads or processes: more than a PC has, and few enough for every system to start
+
+
 class ConfigError(ToolkitError, ValueError):
     """A setting or flag is wrong, or two of them contradict each other."""
 

@@ -11,7 +11,7 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from toolkit.errors import ConfigError, ModelFileError
+from toolkit.errors import MOST_AT_ONCE, ConfigError, ModelFileError
 from toolkit.process_memory import give_back_memory
 from toolkit.untrusted import printable
 
@@ -32,8 +32,12 @@ def make_session(
 
     Raises:
         ModelFileError: the file is missing or onnxruntime refuses it.
-        ConfigError: onnxruntime cannot use the device.
+        ConfigError: onnxruntime cannot use the device, or would not come back, with more than MOST_AT_ONCE threads.
     """
+    if not 1 <= threads <= MOST_AT_ONCE:
+        raise ConfigError(
+            f"threads is {threads}; give 1 to {MOST_AT_ONCE}, no more than the machine has cores"
+        )
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

@@ -57,6 +57,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("predict loose/hello.mp4 model.onnx", ["the model comes first: toolkit predict model.onnx"]),
         ("predict loose loose/hello.mp4", ["is a folder", "toolkit export loose"]),
         ("predict model.onnx loose/hello.mp4 --top 0", ["--top is 0"]),
+        ("extract --index loose --output_dir o --workers 100000", ["--workers is 100000", "1 to 256"]),
+        ("train --num_threads 100000", ["training.num_threads", "256"]),
         ("predict nowhere.onnx nowhere.mp4", ["nowhere.mp4", "a video, a folder of videos"]),
         ("predict right.json loose/hello.mp4", ["toolkit export RUN"]),
         ("show nowhere.mp4", ["nowhere.mp4", "check the path"]),

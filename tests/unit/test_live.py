@@ -124,7 +124,8 @@ def test_headless_prints_a_line_per_sign_and_a_report(
     ("words", "told"),
     [
         (["--threshold", "7"], "threshold 7"),
-        (["--threads", "0"], "--threads is 0"),
+        (["--threads", "0"], "threads is 0; give 1 to 256"),
+        (["--threads", "100000"], "threads is 100000; give 1 to 256"),
         (["--every_frame"], "for files"),
     ],
 )

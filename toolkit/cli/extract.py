@@ -58,14 +58,16 @@ def run(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from toolkit.cli.progress import Steps
-    from toolkit.errors import ConfigError
+    from toolkit.errors import MOST_AT_ONCE, ConfigError
     from toolkit.extract.run import Plan, extract, usable_cores
     from toolkit.run_log import EventLog
 
     if args.num_frames < 1:
         raise ConfigError(f"--num_frames is {args.num_frames}; give 1 or more (the guide's is 16)")
-    if args.workers is not None and args.workers < 1:
-        raise ConfigError(f"--workers is {args.workers}; give 1 or more, or leave it out for one per core")
+    if args.workers is not None and not 1 <= args.workers <= MOST_AT_ONCE:
+        raise ConfigError(
+            f"--workers is {args.workers}; give 1 to {MOST_AT_ONCE}, or leave it out for one per core"
+        )
     if args.dtype == "packed" and args.mode != "pose":
         raise ConfigError(
             f"--dtype packed is for --mode pose, not for {args.mode}; use --dtype float16, half of float32's disk"

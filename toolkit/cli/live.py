@@ -66,8 +66,6 @@ def run(args: argparse.Namespace) -> int:
     from toolkit.live.loop import Watched, watch
     from toolkit.recognizer import Recognizer
 
-    if args.threads < 1:
-        raise ConfigError(f"--threads is {args.threads}; give a number from 1")
     if args.every_frame and args.source.isdecimal():
         raise ConfigError("--every_frame is for files: a camera does not wait. Leave it out")
     watched = Watched()

@@ -82,9 +82,8 @@ def run(args: argparse.Namespace) -> int:
 
     if args.csv and args.json:
         raise ConfigError("--csv and --json are both given; choose one of them")
-    for name in ("top", "threads"):
-        if getattr(args, name) < 1:
-            raise ConfigError(f"--{name} is {getattr(args, name)}; give 1 or more")
+    if args.top < 1:
+        raise ConfigError(f"--top is {args.top}; give 1 or more")
     if args.model.suffix != ".onnx" and (models := [one for one in args.sources if one.suffix == ".onnx"]):
         raise ConfigError(f"the model comes first: toolkit predict {models[0]} {args.model}")
     return_large_blocks()

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from toolkit.errors import ConfigError
+from toolkit.errors import MOST_AT_ONCE, ConfigError
 
 Mode = Literal["pose", "features", "video"]
 MODES: tuple[Mode, ...] = ("pose", "features", "video")
@@ -31,6 +31,7 @@ def _number(value: Any) -> Any:
 Number = Annotated[float, BeforeValidator(_number)]
 Fraction = Annotated[Number, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
+AtOnce = Annotated[int, Field(ge=1, le=MOST_AT_ONCE)]
 
 
 class _Section(BaseModel):
@@ -84,7 +85,7 @@ class DataSettings(_Section):
     subset: str | None = None
     max_videos: Count | None = None
     max_glosses: Count | None = None
-    decode_workers: Count = 2
+    decode_workers: AtOnce = 2
     cache_mib: Annotated[int, Field(ge=0)] = 96
 
 
@@ -113,7 +114,7 @@ class TrainingSettings(_Section):
     ema: Annotated[Number, Field(ge=0, lt=1)] = 0.98
     mixup: Annotated[Number, Field(ge=0, le=1)] = 0.0
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
-    num_threads: Count = 1
+    num_threads: AtOnce = 1
     precision: Literal["fp32", "bf16"] = "fp32"
     patience: Annotated[int, Field(ge=0)] = 0
     validate_every: Count = 1
