@@ -51,12 +51,15 @@ def read_tolerance(text: str) -> float:
     """ "20%" or "0.2" -> 0.2.
 
     Raises:
-        ConfigError: anything else, or a negative one.
+        ConfigError: anything else, or more than 100 % ("20" means 20 %, and is asked for as such).
     """
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(%?)\s*", text)
     if not found:
         raise ConfigError(f"--tolerance is '{text}'; give a share such as 20% or 0.2")
-    return float(found[1]) / (100 if found[2] else 1)
+    share = float(found[1]) / (100 if found[2] else 1)
+    if share > 1:
+        raise ConfigError(f"--tolerance is '{text}', more than all of it; did you mean {found[1]}%?")
+    return share
 
 
 def differences(before: Results, after: Results) -> list[str]:

@@ -77,6 +77,7 @@ class Results:
         Raises:
             ConfigError: no such file, not a result, or one of another version.
         """
+        path = path / FILE_NAME if path.is_dir() else path
         try:
             raw = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:

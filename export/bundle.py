@@ -52,6 +52,9 @@ class BundleReport:
     networks: list[str]
 
 
+OTHER_ARCHIVES = (".rar", ".7z", ".tar", ".gz", ".tgz", ".bz2", ".xz")
+
+
 def check_target(target: Path) -> None:
     """Refuse a place that holds something already.
 
@@ -59,9 +62,11 @@ def check_target(target: Path) -> None:
         ExportError: the file exists, or the folder is not empty.
     """
     if target.is_file() and target.stat().st_size:
-        raise ExportError(f"{target} exists already; remove it, or give another name with --bundle")
+        raise ExportError(f"{target} exists already; give another name with --bundle")
     if target.is_dir() and (target.suffix == ".zip" or any(target.iterdir())):
-        raise ExportError(f"the folder {target} is not empty; remove it, or give another with --bundle")
+        raise ExportError(f"the folder {target} is not empty; give another name with --bundle")
+    if target.suffix.lower() in OTHER_ARCHIVES:
+        raise ExportError(f"--bundle {target}: a folder or a .zip can be written, no {target.suffix}")
 
 
 def write_bundle(model: Path, target: Path) -> BundleReport:

@@ -226,9 +226,12 @@ def _why_none(missing: Sequence[Clip], others: Iterable[Clip], split: str | None
         return f"split {split}: {lacks}; of other splits there are: {there}"
     if not missing:
         return "no clip matches the class list, split and subset asked for"
+    first = missing[0].id
+    ending = "" if suffix_rank(Path(first)) is not None else " with an ending such as .mp4"
+    hint = _in_a_folder_below(missing[0].path.parent) if ending else ""
     return (
-        f"none of the {len(missing)} videos asked for is there; the first would be {shown(missing[0].id)} with an "
-        f"ending such as .mp4: check the folder and the files' names{_in_a_folder_below(missing[0].path.parent)}"
+        f"none of the {len(missing)} videos asked for is there; the first would be {shown(first)}{ending}: check the "
+        f"folder and the files' names{hint}"
     )
 
 

@@ -45,6 +45,7 @@ def load_settings(path: Path | None = None, overrides: Mapping[str, Any] | None 
         ConfigError: unreadable file, unknown key, wrong type or range, or keys that contradict each other.
     """
     raw = {} if path is None else _read(path)
+    _refuse_unknown(raw, str(path or "settings"))
     for dotted, value in (overrides or {}).items():
         section, _, key = dotted.partition(".")
         if not key or not isinstance(raw.setdefault(section, {}), dict):
@@ -53,7 +54,7 @@ def load_settings(path: Path | None = None, overrides: Mapping[str, Any] | None 
     given = overrides or {}
     if ("training.epochs" in given or "training.batch_size" in given) and "training.min_steps" not in given:
         raw["training"] = {**raw["training"], "min_steps": 0}  # who names them wants them as they are
-    _refuse_unknown(raw, str(path or "settings"))
+    _refuse_unknown(raw, "the command line")  # what the file says is known by now
     try:
         settings = Settings.model_validate(raw)
     except ValidationError as error:

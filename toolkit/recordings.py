@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,12 +26,13 @@ VAL_EVERY = 5  # without a split of their own, every fifth clip of a gloss is ke
 CSV_COLUMNS = ("path", "gloss", "split", "signer", "id", "frame_start", "frame_end")
 
 
-def read_index(source: Path, split: str | None = None) -> ClipIndex:
+def read_index(source: Path, split: str | None = None, kept: Mapping[str, str] | None = None) -> ClipIndex:
     """Read people's own recordings: a csv (path, gloss[, split, signer, ...]) or a folder per gloss.
 
     In a csv, paths are relative to the csv's folder. A folder holds `gloss/clip.mp4`, or `gloss/signer/clip.mp4`
     to say who signs, or either of them in a folder per split (train, val, test). Clips without a split are
-    divided: every fifth clip of a gloss goes to val, the others to train.
+    divided: every fifth clip of a gloss goes to val, the others to train. kept: id -> the split that a clip was given
+    before, which it keeps when others are added: who trained on it does not validate on it.
 
     Raises:
         IndexFileError: the source is missing, has no usable rows, or names columns that are not known.
@@ -39,12 +40,16 @@ def read_index(source: Path, split: str | None = None) -> ClipIndex:
     notes: list[str] = []
     if source.is_dir():
         clips = _folder_clips(source, notes)
+    elif source.is_file() and suffix_rank(source) is not None:
+        raise IndexFileError(
+            f"--index {source} is a video; give the folder that holds GLOSS/clip.mp4, or a csv"
+        )
     elif source.is_file():
         clips = _csv_clips(source)
     else:
         raise IndexFileError(f"--index {source} is neither a csv file nor a folder; check the path")
     if any(not clip.split for clip in clips):
-        clips = _divided(clips)
+        clips = _divided(clips, kept or {})
         notes.append(_about_split(clips))
     return split_found(clips, notes, str(source), split)
 
@@ -59,7 +64,8 @@ def _csv_clips(source: Path) -> list[Clip]:
                 "; separate them with commas" if any(";" in name or "\t" in name for name in columns) else ""
             )
             raise IndexFileError(
-                f"{source} needs the columns path and gloss (known: {CSV_COLUMNS}); it has {shown(columns, 200)}"
+                f"{source} needs the columns path and gloss (known: {', '.join(CSV_COLUMNS)}); it has "
+                + (shown(", ".join(columns), 200) if columns else "no line")
                 + comma
             )
         clips: dict[str, Clip] = {}
@@ -72,8 +78,14 @@ def _csv_clips(source: Path) -> list[Clip]:
             clips[clip.id] = clip
             if len(clips) > MOST_CLIPS:
                 raise IndexFileError(f"{source} lists more than {MOST_CLIPS} clips; divide it")
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except UnicodeDecodeError as error:
+        raise IndexFileError(
+            f"{source} is no text in UTF-8; save it as 'CSV UTF-8' (Excel has it in the list of file types)"
+        ) from error
+    except (OSError, csv.Error) as error:
         raise IndexFileError(f"{source} cannot be read as csv: {error}") from error
+    if not clips:
+        raise IndexFileError(f"{source} has no rows; give one for each video, e.g. hello/1.mp4,hello")
     return list(clips.values())
 
 
@@ -101,7 +113,13 @@ def _csv_clip(row: dict[str, str | None], source: Path, line: int) -> Clip:
         raise IndexFileError(
             f"{source} line {line}: the frame range is {shown(start)}..{shown(end)}; expected 1-based, -1 to the end"
         )
-    return Clip(clip_id, gloss, split, signer, source.parent / path, start, end)
+    return Clip(clip_id, gloss, split, signer, _in_folder(source.parent, path), start, end)
+
+
+def _in_folder(folder: Path, name: str) -> Path:
+    """The file that a csv names, also where it was written with the backslashes of Windows."""
+    path, other = folder / name, folder / name.replace("\\", "/")
+    return other if "\\" in name and not is_there(path) and is_there(other) else path
 
 
 def _folder_clips(root: Path, notes: list[str]) -> list[Clip]:
@@ -175,12 +193,14 @@ def _about_split(clips: Sequence[Clip]) -> str:
     )
 
 
-def _divided(clips: Sequence[Clip]) -> list[Clip]:
-    seen: defaultdict[str, int] = defaultdict(int)
-    result = []
+def _divided(clips: Sequence[Clip], kept: Mapping[str, str]) -> list[Clip]:
+    given = {clip.id: clip.split or kept.get(clip.id, "") for clip in clips}
+    takes = Counter(clip.gloss for clip in clips if given[clip.id] and not clip.split)
+    in_val = Counter(clip.gloss for clip in clips if given[clip.id] == "val" and not clip.split)
     for clip in clips:
-        if not clip.split:
-            seen[clip.gloss] += 1
-            clip = replace(clip, split="val" if seen[clip.gloss] % VAL_EVERY == 0 else "train")
-        result.append(clip)
-    return result
+        if not given[clip.id]:
+            takes[clip.gloss] += 1
+            is_val = takes[clip.gloss] // VAL_EVERY > in_val[clip.gloss]
+            in_val[clip.gloss] += is_val
+            given[clip.id] = "val" if is_val else "train"
+    return [replace(clip, split=given[clip.id]) for clip in clips]

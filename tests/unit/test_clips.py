@@ -184,6 +184,18 @@ def test_folders_may_say_who_signs(tmp_path: Path, split: str) -> None:
     }
 
 
+def test_clips_keep_the_split_that_they_were_given_before(tmp_path: Path) -> None:
+    touched(*(tmp_path / f"hello/{take}.mp4" for take in (3, 4, 5, 6, 7)))
+    first = {clip.id: clip.split for clip in read_index(tmp_path).clips}
+    assert [name for name, split in first.items() if split == "val"] == ["hello/7.mp4"]
+    touched(*(tmp_path / f"hello/{take}.mp4" for take in (0, 1, 2, 8)))
+    then = {clip.id: clip.split for clip in read_index(tmp_path, kept=first).clips}
+    assert then == first | {f"hello/{take}.mp4": "train" for take in (0, 1, 2, 8)}
+    touched(tmp_path / "hello/9.mp4")
+    last = {clip.id: clip.split for clip in read_index(tmp_path, kept=then).clips}
+    assert last == then | {"hello/9.mp4": "val"}
+
+
 def test_what_a_folder_of_recordings_leaves_out_is_said(tmp_path: Path) -> None:
     touched(tmp_path / "hello/1.mp4", tmp_path / "loose.mp4", tmp_path / "readme.txt")
     (tmp_path / "thanks").mkdir()

@@ -104,7 +104,7 @@ def test_a_pipe_is_refused_and_not_waited_for(folder: Path) -> None:
         (b"ok.mp4,a,9,3", "frame range"),
         (b"ok.mp4,a," + HUGE.encode() + b",", "frame range"),
         (b"ok.mp4,a," + HUGE.encode() * 2 + b",", "whole numbers"),
-        (b"\xff\xfe,a,,", "cannot be read as csv"),
+        (b"\xff\xfe,a,,", "CSV UTF-8"),
     ],
 )
 def test_a_hostile_csv_is_refused_in_one_short_message(folder: Path, row: bytes, told: str) -> None:

@@ -61,12 +61,12 @@ def _check(path: Path) -> tuple[str, str, list[str]]:
 def _check_store(path: Path) -> tuple[str, str, list[str]]:
     from toolkit.errors import StoreError
     from toolkit.store.check import check_store
-    from toolkit.store.files import SPEC_FILE
+    from toolkit.store.files import DATA_FILE, SPEC_FILE
 
     try:
         result = check_store(path)
     except StoreError as error:
-        if not (path / SPEC_FILE).exists():
+        if not any((path / name).exists() for name in (SPEC_FILE, DATA_FILE)):
             raise
         return "store", "its description cannot be read", [str(error)]
     problems = [f"index line {number}: its checksum differs" for number in result.damaged_lines]
@@ -88,6 +88,10 @@ def _check_run(path: Path) -> tuple[str, str, list[str]]:
     from toolkit.train.checkpoint import load_run
 
     facts, problems = [], []
+    if not (path / "config.yaml").is_file():
+        problems.append(
+            "config.yaml is missing, without which it cannot be evaluated, exported or resumed: copy it anew"
+        )
     for which in CHECKPOINTS:
         if not (path / f"{which}.safetensors").is_file():
             continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 
 from toolkit.cli.flags import Parser
@@ -27,8 +28,8 @@ def add_dataset_flags(parser: Parser) -> None:
     )
 
 
-def read_dataset(args: argparse.Namespace) -> ClipIndex:
-    """The index that the flags name.
+def read_dataset(args: argparse.Namespace, kept: Mapping[str, str] | None = None) -> ClipIndex:
+    """The index that the flags name. kept: see `recordings.read_index`.
 
     Raises:
         ConfigError: no index is given, or two.
@@ -46,7 +47,7 @@ def read_dataset(args: argparse.Namespace) -> ClipIndex:
                 raise ConfigError(
                     f"--{name} goes with --json_path, not with --index; leave one of the two out"
                 )
-        index = read_index(args.index, split)
+        index = read_index(args.index, split, kept)
     elif args.video_dir is None:
         raise ConfigError("--json_path needs --video_dir, the folder with the videos it lists")
     else:

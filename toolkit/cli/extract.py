@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 SUMMARY = "videos -> landmarks or CNN features, once (resumable)"
 WHEN_STOPPED = "What is done is kept; the same command continues."
+MOST_FRAMES = 1024  # of a clip of one sign; a minute at 17 frames per second
 SHOWN = 10  # failures and notes printed before "and N more"
 
 
@@ -61,9 +62,12 @@ def run(args: argparse.Namespace) -> int:
     from toolkit.errors import MOST_AT_ONCE, ConfigError
     from toolkit.extract.run import Plan, extract, usable_cores
     from toolkit.run_log import EventLog
+    from toolkit.store.reader import stored_splits
 
-    if args.num_frames < 1:
-        raise ConfigError(f"--num_frames is {args.num_frames}; give 1 or more (the guide's is 16)")
+    if not 1 <= args.num_frames <= MOST_FRAMES:
+        raise ConfigError(f"--num_frames is {args.num_frames}; give 1 to {MOST_FRAMES} (the guide's is 16)")
+    if not args.clip_timeout > 0:
+        raise ConfigError(f"--clip_timeout is {args.clip_timeout:g}; give seconds above 0 (default: 120)")
     if args.workers is not None and not 1 <= args.workers <= MOST_AT_ONCE:
         raise ConfigError(
             f"--workers is {args.workers}; give 1 to {MOST_AT_ONCE}, or leave it out for one per core"
@@ -73,7 +77,8 @@ def run(args: argparse.Namespace) -> int:
             f"--dtype packed is for --mode pose, not for {args.mode}; use --dtype float16, half of float32's disk"
         )
     spec = read_extractor(args)
-    index = read_dataset(args)
+    index = read_dataset(args, stored_splits(args.output_dir))
+    _refuse_among_videos(args)
     for note in index.notes:
         Console(stderr=True).print(f"note: {note}", highlight=False, markup=False, soft_wrap=True)
     plan = Plan(
@@ -141,6 +146,16 @@ def _print_report(index: ClipIndex, report: Report, plan: Plan) -> None:
         )
     if len(report.failed) < len(index.clips):
         console.print(f"next: {_next(plan)}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _refuse_among_videos(args: argparse.Namespace) -> None:
+    """Among recordings a store would be taken for a gloss; in the very folder of videos its files get lost."""
+    from toolkit.errors import ConfigError
+
+    store = args.output_dir.resolve()
+    folder = args.index or args.video_dir
+    if folder.resolve() == store or (args.index is not None and store.is_relative_to(folder.resolve())):
+        raise ConfigError(f"--output_dir {args.output_dir} lies in {folder}; give a folder beside it")
 
 
 def _next(plan: Plan) -> str:

@@ -65,6 +65,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         meant = nearest(unknown[0].split("=")[0], parser.known_flags())
         if "--source" in parser.known_flags() and not unknown[0].startswith("-"):
             meant = f" Did you mean --source {unknown[0]}?"
+        elif "--index" in parser.known_flags() and words[0] == "extract" and not unknown[0].startswith("-"):
+            meant = f" Did you mean --index {unknown[0]}?"
         elif "--config" in parser.known_flags() and not unknown[0].startswith("-"):
             meant = f" Did you mean --config {unknown[0]}?"
         meant = parser.hints.get(unknown[0].split("=")[0], meant)

@@ -76,12 +76,18 @@ def add_flags(parser: Parser) -> None:
 def run(args: argparse.Namespace) -> int:
     import json
 
+    from toolkit.clips import is_frame_range
     from toolkit.errors import ConfigError, InputError, VideoReadError
     from toolkit.process_memory import return_large_blocks
     from toolkit.recognizer import Recognizer
 
     if args.csv and args.json:
         raise ConfigError("--csv and --json are both given; choose one of them")
+    if not is_frame_range(args.frame_start, args.frame_end):
+        raise ConfigError(
+            f"frames {args.frame_start} to {args.frame_end} are no part of a clip; give --frame_start from 1 and "
+            "--frame_end from there, or -1 for the end"
+        )
     if args.top < 1:
         raise ConfigError(f"--top is {args.top}; give 1 or more")
     if args.model.suffix != ".onnx" and (models := [one for one in args.sources if one.suffix == ".onnx"]):
@@ -151,7 +157,9 @@ def _expand(sources: list[Path]) -> list[Path]:
             if not inside:
                 raise ConfigError(f"the folder {source} holds no videos ({', '.join(VIDEO_SUFFIXES)})")
             files.update(dict.fromkeys(file for file in inside if file.is_file()))
-        elif source.exists():
+        elif (
+            source.exists() or len(sources) > 1
+        ):  # of several, one that is missing is reported like a broken one
             files[source] = None
         else:
             raise ConfigError(f"there is no file {source}; give a video, a folder of videos or an .npy file")

@@ -19,6 +19,7 @@ from toolkit.cli.extractor_flags import add_extractor_flags, read_extractor
 from toolkit.cli.flags import Parser
 
 SUMMARY = "draw the skeleton onto a clip, to look at"
+LARGEST_JPEG = 65_500  # pixels a side
 PICTURES, VIDEOS = (".jpg", ".jpeg", ".png"), (".mp4",)
 
 
@@ -43,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     from toolkit.overlay import draw_landmarks, picture_strip
     from toolkit.video import count_frames, frame_rate, sample_frames
 
-    output = args.output or Path(f"{args.clip.stem}-skeleton.jpg")
+    output = args.output or _free_name(args.clip.stem)
     if output.suffix.lower() not in PICTURES + VIDEOS:
         raise ConfigError(f"--output {output} should end in one of: {', '.join(PICTURES + VIDEOS)}")
     if args.mode != "pose":
@@ -68,6 +69,11 @@ def run(args: argparse.Namespace) -> int:
         import cv2
 
         strip = cv2.cvtColor(picture_strip(drawn), cv2.COLOR_RGB2BGR)
+        if output.suffix.lower() != ".png" and max(strip.shape) > LARGEST_JPEG:
+            raise ConfigError(
+                f"--output {output}: a strip of {strip.shape[1]} x {strip.shape[0]} pixels is too large for "
+                f"{output.suffix}; give fewer --num_frames, or a .png or .mp4"
+            )
         if not cv2.imwrite(str(output), strip):
             raise ConfigError(f"--output {output} cannot be written; check the folder")
     print(f"wrote {output}: " + ", ".join(f"{name} {value:.2f}" for name, value in quality.items()))
@@ -75,3 +81,12 @@ def run(args: argparse.Namespace) -> int:
         rounded = {name: round(float(np.float64(value)), 4) for name, value in quality.items()}
         print(json.dumps({"output": str(output), "frames": len(drawn), "quality": rounded}))
     return 0
+
+
+def _free_name(stem: str) -> Path:
+    """A name of its own for the picture: clips of several people are often called alike."""
+    path, number = Path(f"{stem}-skeleton.jpg"), 1
+    while path.exists():
+        number += 1
+        path = Path(f"{stem}-skeleton-{number}.jpg")
+    return path

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from toolkit.cli.flags import Parser
-from toolkit.cli.train_settings import free_run_dir, overrides_of, settings_of_resumed
+from toolkit.cli.train_settings import free_run_dir, overrides_of, refuse_other_store, settings_of_resumed
 
 if TYPE_CHECKING:
     from toolkit.config import Settings
@@ -109,6 +109,7 @@ def run(args: argparse.Namespace) -> int:
         run_dir, settings = settings_of_resumed(args, overrides)
     else:
         settings = load_settings(args.config, overrides)
+        refuse_other_store(args, settings.mode)
         run_dir = free_run_dir(args, settings.mode)
     facts = {"run": str(run_dir), "resume": args.resume} | settings.model_dump(mode="json")
     with EventLog(args.log_file, "train", facts) as log:
@@ -131,6 +132,7 @@ def _train(settings: Settings, run_dir: Path, resume: bool, log: EventLog) -> di
 
     from toolkit.cli.main import Terminated
     from toolkit.cli.train_progress import EpochProgress, print_summary, print_when_stopped
+    from toolkit.errors import ConfigError
     from toolkit.process_memory import forget_start
     from toolkit.train.allocator import keep_freed_memory
     from toolkit.train.checkpoint import replace_file
@@ -146,7 +148,10 @@ def _train(settings: Settings, run_dir: Path, resume: bool, log: EventLog) -> di
     torch.set_num_threads(settings.training.num_threads)
     with cured_memory_errors(settings):
         prepared = prepare(settings)
-    run_dir.mkdir(parents=True, exist_ok=True)  # not before: what fails until here leaves no empty folder
+    try:
+        run_dir.mkdir(parents=True, exist_ok=True)  # not before: what fails until here leaves no empty folder
+    except OSError as error:
+        raise ConfigError(f"--output_dir {run_dir} cannot be made: {error.strerror}") from error
     for note in prepared.notes:
         print(note, file=sys.stderr)
     spec, n_val = prepared.spec, 0 if prepared.val is None else len(prepared.val)

@@ -99,6 +99,20 @@ def free_run_dir(args: argparse.Namespace, mode: str) -> Path:
     return run_dir
 
 
+def refuse_other_store(args: argparse.Namespace, mode: str) -> None:
+    """Raise ConfigError where a store is named for another mode than the one that is trained."""
+    from toolkit.errors import ConfigError
+
+    for flag, of in (("pose_dir", "pose"), ("feature_dir", "features")):
+        if getattr(args, flag) is not None and of != mode:
+            right = {"pose": "--pose_dir", "features": "--feature_dir", "video": "--video_dir or --index"}[
+                mode
+            ]
+            raise ConfigError(
+                f"--{flag} is given, but these settings train on {mode}: give {right}, or --input_type {of}"
+            )
+
+
 def _plain(value: object) -> str:
     """A setting's value as one would write it."""
     if isinstance(value, list):

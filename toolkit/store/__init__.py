@@ -9,8 +9,9 @@ record counts only once its index line is complete, a torn last line is ignored 
 writer, and a record or line whose bytes never reached the disk is found by its checksum and made again.
 """
 
-from toolkit.store.files import Record, StoreSpec
+from toolkit.store.files import Record
 from toolkit.store.reader import FeatureStore
+from toolkit.store.spec import StoreSpec
 from toolkit.store.writer import StoreWriter
 
 __all__ = ["FeatureStore", "Record", "StoreSpec", "StoreWriter"]

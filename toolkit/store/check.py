@@ -6,10 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from toolkit.errors import StoreError
-from toolkit.store.files import SPEC_FILE, StoreSpec, read_index, read_spec
+from toolkit.store.files import read_index, read_spec, why_no_store
 from toolkit.store.reader import FeatureStore
-
-IN_THE_MAKING = 1  # record that may lie in the data before its line is in the index
+from toolkit.store.spec import StoreSpec
 
 
 @dataclass(frozen=True)
@@ -42,10 +41,9 @@ def check_store(path: str | Path) -> StoreCheck:
     folder = Path(path)
     spec = read_spec(folder)
     if spec is None:
-        raise StoreError(f"{folder} is no feature store (no {SPEC_FILE}); make one with: toolkit extract")
+        raise StoreError(why_no_store(folder))
     index = read_index(folder, spec)
-    store = FeatureStore(folder, spec, index.lines)
-    unnamed = index.unnamed if index.unnamed > IN_THE_MAKING else 0
+    store = FeatureStore(folder, spec, index.lines, index.cut_off, index.unnamed)
     return StoreCheck(
-        spec, len(store), len(store.failures), index.damaged, store.damaged(), index.cut_off, unnamed
+        spec, len(store), len(store.failures), index.damaged, store.damaged(), store.cut_off, store.unnamed
     )

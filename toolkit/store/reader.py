@@ -14,14 +14,15 @@ from toolkit.errors import StoreError
 from toolkit.store.files import (
     DATA_FILE,
     INDEX_FILE,
-    SPEC_FILE,
     Line,
     Record,
-    StoreSpec,
     read_index,
     read_spec,
+    why_no_store,
 )
+from toolkit.store.spec import StoreSpec
 
+IN_THE_MAKING = 1  # record that may lie in the data before its line is in the index
 AT_ONCE = 16  # records read in one go while all are checked
 
 
@@ -81,11 +82,15 @@ class Rows:
 class FeatureStore:
     """The usable clips of a store (sorted by id, whatever order they were extracted in), and the failures.
 
-    cut_off: how many records the index names that the data lacks, as after a power cut.
+    cut_off: how many records the index names that the data lacks, as after a power cut; unnamed: how many at the end
+    of the data no line names, if they are more than the one that may be in the making.
     """
 
-    def __init__(self, path: Path, spec: StoreSpec, lines: Mapping[str, Line], cut_off: int = 0) -> None:
+    def __init__(
+        self, path: Path, spec: StoreSpec, lines: Mapping[str, Line], cut_off: int = 0, unnamed: int = 0
+    ) -> None:
         self.path, self.spec, self.cut_off = path, spec, cut_off
+        self.unnamed = unnamed if unnamed > IN_THE_MAKING else 0
         self._records = {
             key: Record.from_line(line) for key, line in sorted(lines.items()) if "error" not in line
         }
@@ -101,17 +106,16 @@ class FeatureStore:
         folder = Path(path)
         spec = read_spec(folder)
         if spec is None:
-            raise StoreError(
-                f"{folder} is no feature store (no {SPEC_FILE}); make one with: toolkit extract ... "
-                f"--output_dir {folder}, or name another one (--pose_dir, --feature_dir)"
-            )
+            lost = (folder / DATA_FILE).exists()
+            cure = f"make one with: toolkit extract ... --output_dir {folder}, or name another one"
+            raise StoreError(why_no_store(folder) + ("" if lost else f"; {cure}"))
         index = read_index(folder, spec)
         if index.damaged:
             raise StoreError(
                 f"{folder / INDEX_FILE}: line {index.damaged[0]} is damaged ({len(index.damaged)} in all); run "
                 "the same toolkit extract command again, it keeps the good clips and makes the damaged ones anew"
             )
-        return cls(folder, spec, index.lines, index.cut_off)
+        return cls(folder, spec, index.lines, index.cut_off, index.unnamed)
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -166,6 +170,14 @@ class FeatureStore:
             for clip_id, record in self._records.items()
             if record.row >= count or zlib.crc32(mapped[record.row].tobytes()) != record.checksum
         ]
+
+
+def stored_splits(folder: Path) -> dict[str, str]:
+    """Id -> split of every clip of a store, unusable ones too; empty where there is no store. Raises StoreError."""
+    spec = read_spec(folder)
+    return (
+        {} if spec is None else {key: line["split"] for key, line in read_index(folder, spec).lines.items()}
+    )
 
 
 def _damage(path: Path, record: Record) -> str:

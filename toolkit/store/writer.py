@@ -20,16 +20,16 @@ from toolkit.store.files import (
     DATA_FILE,
     INDEX_FILE,
     LOCK_FILE,
-    SPEC_FILE,
     Line,
-    StoreSpec,
     encode_line,
     read_index,
     read_spec,
+    why_no_store,
     write_index,
     write_spec,
 )
 from toolkit.store.reader import FeatureStore
+from toolkit.store.spec import StoreSpec
 
 SYNC_EVERY_S = 10.0  # what a power cut may cost; the system's own write-back may take half a minute
 
@@ -75,14 +75,15 @@ class StoreWriter:
         held = read_spec(self.path)
         if held is None:
             if (self.path / DATA_FILE).exists():
-                raise StoreError(
-                    f"{self.path} holds {DATA_FILE} but no {SPEC_FILE}; use another --output_dir"
-                )
+                raise StoreError(why_no_store(self.path))
+            write_spec(self.path, self.spec)
+        elif held != self.spec and not self._holds_records():
+            write_index(self.path, ())  # what failed before may not fail now
             write_spec(self.path, self.spec)
         elif held != self.spec:
             raise StoreMismatchError(
-                f"{self.path} was made by another command and is left as it is; give another --output_dir. "
-                + held.differences(self.spec)
+                f"{self.path} was made by another command and is left as it is; give another --output_dir, or the "
+                "flags that it was made with to continue it. " + held.differences(self.spec)
             )
         index = read_index(self.path, self.spec)
         self._lines = index.lines
@@ -102,6 +103,10 @@ class StoreWriter:
         self._next_row = max(rows, default=-1) + 1
         self._data.truncate(self._next_row * self.spec.record_bytes)  # what no line names
         self._synced = time.monotonic()
+
+    def _holds_records(self) -> bool:
+        data = self.path / DATA_FILE
+        return data.exists() and data.stat().st_size > 0
 
     def holds(self, clip: Clip) -> bool:
         """Whether the clip is done, or known to be unusable, and its video is still the same.

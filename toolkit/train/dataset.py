@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from toolkit.clips import Clip
 from toolkit.errors import ConfigError, StoreError, TrainingError
 from toolkit.store import FeatureStore
-from toolkit.store.files import DATA_FILE
+from toolkit.store.files import DATA_FILE, INDEX_FILE
 from toolkit.train.split import counted
 
 VIDEO_SIZE = (224, 224)  # width, height in pixels: the guide's frame size
@@ -227,11 +227,15 @@ def open_store(path: Path, mode: str) -> FeatureStore:
         StoreError: there is no store, or it is damaged, or clips are cut off (nobody should learn fewer unawares).
     """
     store = FeatureStore.open(path)
-    if store.cut_off:
-        raise StoreError(
-            f"{path / DATA_FILE} is not whole: {counted(store.cut_off, 'record')} that the index names are cut off "
-            "or gone; run the same toolkit extract command again, it keeps the others and makes these anew"
-        )
+    for lost, file, what in (
+        (store.cut_off, DATA_FILE, "that the index names are cut off or gone"),
+        (store.unnamed, INDEX_FILE, "have no line in it"),
+    ):
+        if lost:
+            raise StoreError(
+                f"{path / file} is not whole: {counted(lost, 'record')} {what}; run the same toolkit extract command "
+                "again, it keeps the others and makes these anew"
+            )
     if store.spec.mode != mode:
         flag, right = ("pose_dir", "feature_dir") if mode == "pose" else ("feature_dir", "pose_dir")
         raise ConfigError(

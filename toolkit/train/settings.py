@@ -103,10 +103,10 @@ class TrainingSettings(_Section):
     precision: of the network's products; "bf16" is faster where the CPU has it, and much slower elsewhere.
     """
 
-    epochs: Count = 50
+    epochs: Annotated[int, Field(ge=1, le=100_000)] = 50
     batch_size: Count = 32
     min_steps: Annotated[int, Field(ge=0)] = 0
-    learning_rate: Annotated[Number, Field(gt=0)] = 2e-3
+    learning_rate: Annotated[Number, Field(gt=0, le=1)] = 2e-3
     weight_decay: Annotated[Number, Field(ge=0)] = 0.3
     warmup: Fraction = 0.05
     label_smoothing: Annotated[Number, Field(ge=0, lt=1)] = 0.1
