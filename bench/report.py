@@ -12,6 +12,7 @@ from bench.results import Results
 from bench.scale_picture import SCALE_PICTURE, draw_scale
 from bench.tables import all_tables, failures, method
 from bench.written import Table, number, size
+from toolkit.untrusted import MIB
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -76,6 +77,7 @@ def to_markdown(results: Results) -> str:
 def draw(results: Results, path: Path) -> None:
     """Bytes per batch beside the guide's, clips per second and peak memory of the modes that were measured."""
     from matplotlib.figure import Figure  # Figure alone draws without a display
+    from matplotlib.ticker import MultipleLocator
 
     modes = list(results.options["modes"])
     frames, batch = results.options["num_frames"], results.options["batch_size"]
@@ -97,14 +99,16 @@ def draw(results: Results, path: Path) -> None:
     )
     for axes, figure_name, unit, title, written, log in (
         (speed, "clips_per_s", "clips/s", "Throughput", number, True),
-        (peak, "peak_bytes", "bytes", "Peak memory of the process", size, False),
+        (peak, "peak_bytes", "MB (2^20 bytes)", "Peak memory of the process", size, False),
     ):
         stages = {
             stage: [_median(results, stage, mode, figure_name) for mode in modes]
             for stage in ("extract", "train")
         }
         _bars(axes, modes, stages, title, unit, written, log=log)
-    peak.set_yticks([])  # every bar has its figure
+    peak.yaxis.set_major_locator(MultipleLocator(100 * MIB))
+    peak.yaxis.set_major_formatter(lambda value, _: f"{value / MIB:.0f}")
+    peak.set_ylim(bottom=0)
     figure.savefig(path, dpi=120)
 
 

@@ -151,8 +151,10 @@ class Recognizer:
     def new_stream(self, top: int = 5, threshold: float | None = None) -> SignStream:
         """What `stream` gives its frames to; for callers that have moments instead of a frame rate."""
         needed = self.threshold if threshold is None else threshold
-        if top < 1 or not 0 <= needed <= 1:
-            raise InputError(f"top is {top}, threshold {needed}; give a number from 1, and one in 0..1")
+        if top < 1:
+            raise InputError(f"top is {top}; give a number from 1")
+        if not 0 <= needed <= 1:
+            raise InputError(f"threshold is {needed:g}; give a score in 0..1")
         layout = get_layout(self.metadata.layout) if self.metadata.mode == "pose" else None
         return SignStream(self._scores, self.metadata.glosses, layout, needed, top)
 

@@ -74,6 +74,8 @@ class opened:
     def _check_file(self) -> None:
         if not self.path.is_file():
             raise VideoReadError(f"{self.path} {_why_no_file(self.path)}; check the path")
+        if _is_empty(self.path):
+            raise VideoReadError(f"{self.path} is empty (0 bytes); copy, download or record it again")
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         self.container.close()
@@ -81,6 +83,13 @@ class opened:
             raise VideoReadError(
                 f"{self.path}: cannot be decoded ({_reason(error)}); download or convert it again"
             ) from error
+
+
+def _is_empty(path: Path) -> bool:
+    try:
+        return path.stat().st_size == 0
+    except OSError:  # it vanished: opening it will say so
+        return False
 
 
 def _why_no_file(path: Path) -> str:

@@ -23,7 +23,7 @@ NAMED = {  # file -> what its error says
     "endless_frames.mp4": "memory|not one frame decodes|not a readable video",
     "playlist.mp4": "a playlist that names other files",
     "stream.mp4": "not a readable video",
-    "empty.mp4": "not a readable video",
+    "empty.mp4": r"is empty \(0 bytes\)",
     "picture_16k.mp4": "more than 67108864 pixels",
     "huge.mov": "more than 67108864 pixels",
     "folder.mp4": "is a folder, not a video",

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -177,7 +178,21 @@ def test_a_store_that_was_cut_off_is_not_learnt_from_unawares(capsys):
         assert (
             status == 2 and "12 records that the index names are cut off" in err and "toolkit extract" in err
         )
+    shutil.rmtree(data.parent)
+    make_store("pose")
+    index = data.parent / "index.jsonl"
+    index.write_bytes(b"".join(index.read_bytes().splitlines(keepends=True)[:9]))
+    for words in (("train", "--output_dir", "here"), ("evaluate", "run")):
+        status, _, err = run(capsys, *words)
+        assert status == 2 and "15 records have no line in it" in err and "toolkit extract" in err
     assert not Path("here").exists()
+
+
+def test_a_run_folder_that_cannot_be_made_is_named(capsys):
+    make_store("pose")
+    Path("file").touch()
+    status, _, err = run(capsys, "train", *SMALL, "--output_dir", "file/run")
+    assert status == 2 and f"--output_dir {Path('file/run')} cannot be made" in err
 
 
 def test_recordings_take_the_place_of_the_configs_index(capsys):

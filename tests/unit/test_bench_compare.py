@@ -92,7 +92,7 @@ def test_a_tolerance_is_a_share(text: str, share: float) -> None:
     assert read_tolerance(text) == pytest.approx(share)
 
 
-@pytest.mark.parametrize("text", ["", "much", "-5%", "20%%"])
+@pytest.mark.parametrize("text", ["", "much", "-5%", "20%%", "20"])
 def test_no_other_tolerance_is_taken(text: str) -> None:
     with pytest.raises(ConfigError, match="--tolerance"):
         read_tolerance(text)

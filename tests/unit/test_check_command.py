@@ -12,7 +12,8 @@ import pytest
 
 from toolkit.cli.main import main
 from toolkit.clips import Clip
-from toolkit.store import StoreSpec, StoreWriter
+from toolkit.errors import StoreError
+from toolkit.store import FeatureStore, StoreSpec, StoreWriter
 from toolkit.store.check import check_store
 
 SPEC = StoreSpec("pose", (3, 4), 2, "body", {"backend": "test"})
@@ -93,6 +94,23 @@ def test_a_gutted_store_is_not_called_sound_and_extracting_again_mends_it(
     assert says in shown and "run the toolkit extract command" in shown
     with StoreWriter(store, SPEC):  # even if no video is there any more
         pass
+    assert main(["check", str(store)]) == 0
+
+
+def test_a_store_that_lost_its_description_is_told_from_no_store(
+    store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    description = (store / "store.json").read_bytes()
+    (store / "store.json").unlink()
+    assert main(["check", str(store)]) == 1
+    assert "has lost its store.json" in capsys.readouterr().out
+    for use in (FeatureStore.open, lambda folder: StoreWriter(folder, SPEC)):
+        with pytest.raises(StoreError, match=r"copy the store.json .* in a new folder"):
+            use(store)
+    with StoreWriter(store.parent / "new", SPEC):  # the cure
+        pass
+    assert (store.parent / "new" / "store.json").read_bytes() == description
+    (store / "store.json").write_bytes(description)
     assert main(["check", str(store)]) == 0
 
 

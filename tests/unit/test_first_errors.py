@@ -30,6 +30,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "above" / "videos").mkdir(parents=True)
     (tmp_path / "above" / "videos" / "69241.mp4").write_bytes(b"x")
     (tmp_path / "model.onnx").write_bytes(b"x")
+    (tmp_path / "utf16.csv").write_text("path,gloss\nhällo.mp4,hello\n", encoding="utf-16")
+    (tmp_path / "header.csv").write_text("path,gloss\n")
+    (tmp_path / "empty.csv").write_text("")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "best.safetensors").touch()
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -57,6 +62,25 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("predict loose/hello.mp4 model.onnx", ["the model comes first: toolkit predict model.onnx"]),
         ("predict loose loose/hello.mp4", ["is a folder", "toolkit export loose"]),
         ("predict model.onnx loose/hello.mp4 --top 0", ["--top is 0"]),
+        (
+            "predict model.onnx loose/hello.mp4 --frame_start 10 --frame_end 5",
+            ["frames 10 to 5", "--frame_start"],
+        ),
+        ("extract --index loose/hello.mp4 --output_dir o", ["is a video", "GLOSS/clip.mp4"]),
+        ("extract --index utf16.csv --output_dir o", ["CSV UTF-8"]),
+        ("extract --index header.csv --output_dir o", ["header.csv has no rows"]),
+        ("extract --index empty.csv --output_dir o", ["path and gloss", "it has no line"]),
+        ("extract --index above --output_dir above/store", ["lies in above", "beside it"]),
+        (
+            "extract --json_path right.json --video_dir above/videos --output_dir above/videos",
+            ["lies in above/videos"],
+        ),
+        ("extract --index above --output_dir o --clip_timeout -5", ["--clip_timeout is -5"]),
+        ("extract --index above --output_dir o --num_frames 20000", ["--num_frames is 20000", "1 to 1024"]),
+        ("train --learning_rate 100", ["training.learning_rate", "less than or equal to 1"]),
+        ("train --config signs --set training.lerning_rate=1", ["the command line: there is no key"]),
+        ("train --config signs --feature_dir loose", ["--feature_dir is given", "--pose_dir"]),
+        ("export run --bundle x.rar", [".rar", ".zip"]),
         ("extract --index loose --output_dir o --workers 100000", ["--workers is 100000", "1 to 256"]),
         ("train --num_threads 100000", ["training.num_threads", "256"]),
         ("predict nowhere.onnx nowhere.mp4", ["nowhere.mp4", "a video, a folder of videos"]),

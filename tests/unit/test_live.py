@@ -123,7 +123,7 @@ def test_headless_prints_a_line_per_sign_and_a_report(
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["--threshold", "7"], "threshold 7"),
+        (["--threshold", "7"], "threshold is 7; give a score"),
         (["--threads", "0"], "threads is 0; give 1 to 256"),
         (["--threads", "100000"], "threads is 100000; give 1 to 256"),
         (["--every_frame"], "for files"),

@@ -92,12 +92,14 @@ def test_a_broken_video_is_reported_and_the_rest_goes_on(
 ) -> None:
     broken = videos / "broken.mp4"
     broken.write_bytes(b"\0" * 100)
-    assert main(["predict", VIDEO, str(broken), str(videos / "red.mp4"), "--json"]) == 1
+    gone = videos / "gone.mp4"
+    assert main(["predict", VIDEO, str(broken), str(gone), str(videos / "red.mp4"), "--json"]) == 1
     printed = capsys.readouterr()
     answer = json.loads(printed.out.splitlines()[-1])
     assert [one["gloss"] for one in answer["predictions"]] == ["red"]
-    assert list(answer["failed"]) == [str(broken)]
-    assert "broken.mp4" in printed.err and "1 of 2 sources" in printed.err
+    assert list(answer["failed"]) == [str(broken), str(gone)]
+    assert "broken.mp4" in printed.err and "gone.mp4 does not exist" in printed.err
+    assert "2 of 3 sources" in printed.err
 
 
 def test_a_single_broken_source_says_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

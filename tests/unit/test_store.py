@@ -146,6 +146,16 @@ def test_another_command_is_refused_with_both_sides(tmp_path: Path) -> None:
     assert str(refused.value).endswith("mode: the store has 'pose', this command gives 'features'")
 
 
+def test_a_store_without_records_may_be_made_by_another_command(tmp_path: Path) -> None:
+    with StoreWriter(tmp_path / "store", replace(SPEC, num_frames=1000)) as store:
+        store.fail(clip(tmp_path, "a"), "took longer than 120 s")
+    with StoreWriter(tmp_path / "store", SPEC) as store:
+        assert not store.holds(clip(tmp_path, "a"))
+        store.append(clip(tmp_path, "a"), values(1), {})
+    assert FeatureStore.open(tmp_path / "store").spec == SPEC
+    assert FeatureStore.open(tmp_path / "store").ids == ("a",)
+
+
 def test_two_writers_cannot_meet(tmp_path: Path) -> None:
     with StoreWriter(tmp_path / "store", SPEC):
         with pytest.raises(StoreLockedError, match="process"):

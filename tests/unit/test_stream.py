@@ -146,7 +146,7 @@ def test_a_recogniser_streams_landmarks() -> None:
         assert list(recognizer.stream([])) == []
         with pytest.raises(InputError, match="fps is 0"):
             list(recognizer.stream(rest(1), fps=0))
-        with pytest.raises(InputError, match="threshold 2"):
+        with pytest.raises(InputError, match="threshold is 2"):
             list(recognizer.stream(rest(1), threshold=2))
         with pytest.raises(InputError, match=r"\(33, 3\) float32.*landmarks \(33, 4\)"):
             list(recognizer.stream([np.zeros((33, 3), np.float32)]))

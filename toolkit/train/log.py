@@ -80,8 +80,9 @@ def draw_curves(rows: list[EpochRow], path: Path, best_epoch: int, top5: bool = 
     if with_val:
         at, style = [row.epoch for row in with_val], {"marker": marked_val, "clip_on": False, "zorder": 3}
         loss.plot(at, [row.val_loss for row in with_val], label="val", marker=marked_val)
-        if top5:  # below top-1, which it covers where both are 100 %
-            accuracy.plot(at, [100 * (row.val_top5 or 0.0) for row in with_val], label="val top-5", **style)
+        if top5:  # dashed and on top, so that both show where both are 100 %
+            dashed = style | {"linestyle": "--", "zorder": 4}
+            accuracy.plot(at, [100 * (row.val_top5 or 0.0) for row in with_val], label="val top-5", **dashed)
         accuracy.plot(at, [100 * (row.val_top1 or 0.0) for row in with_val], label="val top-1", **style)
     accuracy.axvline(best_epoch, color="0.7", linewidth=1, label=f"kept: epoch {best_epoch}")
     for axes, title, unit in ((loss, "Loss", "cross-entropy"), (accuracy, "Accuracy", "% of clips")):
