@@ -53,6 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         print(f"sign-toolkit {version('sign-toolkit')}")
         return 0
+    if words[0] == "bench":
+        print("toolkit: bench is a command of its own: bench run", file=sys.stderr)
+        return 2
     if words[0] not in VERBS:
         print(f"toolkit: there is no command '{words[0]}'.{nearest(words[0], list(VERBS))}", file=sys.stderr)
         print("Try: toolkit --help", file=sys.stderr)

@@ -88,6 +88,7 @@ def add_flags(parser: Parser) -> None:
     parser.flag("resume", action="store_true", help="continue the run in --output_dir")
     for wrong, right in HINTS.items():
         parser.hint(wrong, right)
+    parser.hints["--device"] = " Training runs on the CPU"
     parser.log_flag()
     parser.json_flag()
 
