@@ -46,6 +46,9 @@ def test_every_flipped_byte_is_found(run_dir, flip):
 
 
 def test_check_names_the_damaged_file_and_the_cure(run_dir, capsys):
+    assert main(["check", str(run_dir)]) == 1
+    assert "config.yaml is missing" in capsys.readouterr().out
+    (run_dir / "config.yaml").write_text("model: {}\n")
     assert main(["check", str(run_dir)]) == 0
     path = run_dir / "last.safetensors"
     content = path.read_bytes()
