@@ -120,6 +120,22 @@ def count_frames(path: Path) -> int:
     return total
 
 
+def check_part(path: Path, frame_start: int, frame_end: int) -> None:
+    """Make sure that a video has the part that a person asks for. (In an index such a part means the whole clip.)
+
+    Raises:
+        VideoReadError: it has not; names the number of its frames.
+    """
+    if (frame_start, frame_end) == (1, -1):
+        return
+    count = count_frames(path)
+    last = count if frame_end == -1 else frame_end
+    if not 1 <= frame_start <= last <= count:
+        raise VideoReadError(
+            f"{path} has {count} frames; there is no part from {frame_start} to {frame_end} of it"
+        )
+
+
 def frame_rate(path: Path) -> float:
     """Frames per second as the file gives them; 25 where it gives none."""
     with opened(path) as (_, stream):

@@ -102,6 +102,14 @@ def test_a_broken_video_is_reported_and_the_rest_goes_on(
     assert "2 of 3 sources" in printed.err
 
 
+def test_a_part_that_the_clip_has_not_is_said(videos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for part in (["--frame_start", "1000"], ["--frame_end", "1000"]):
+        assert main(["predict", VIDEO, str(videos / "red.mp4"), *part, "--json"]) == 1
+        assert "frames; there is no part from" in last_json(capsys)["error"]
+    assert main(["predict", VIDEO, str(videos / "red.mp4"), "--frame_start", "2", "--json"]) == 0
+    assert last_json(capsys)["gloss"] == "red"
+
+
 def test_a_single_broken_source_says_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(b"")

@@ -107,6 +107,9 @@ def run(args: argparse.Namespace) -> int:
                     predictions[file] = recognizer.predict(_read_array(file), args.top)
                 else:
                     load_ms = _loaded(recognizer) if load_ms is None else 0.0
+                    from toolkit.video import check_part  # loaded just now, and timed
+
+                    check_part(file, args.frame_start, args.frame_end)
                     predictions[file] = recognizer.predict(file, args.top, args.frame_start, args.frame_end)
                 if args.timing:
                     timings[file] = recognizer.timing | {"load_ms": load_ms or 0.0}

@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     from toolkit.extract import make_extractor
     from toolkit.landmarks import get_layout
     from toolkit.overlay import draw_landmarks, picture_strip
-    from toolkit.video import count_frames, frame_rate, sample_frames
+    from toolkit.video import check_part, count_frames, frame_rate, sample_frames
 
     output = args.output or _free_name(args.clip.stem)
     if output.suffix.lower() not in PICTURES + VIDEOS:
@@ -51,6 +51,7 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError("only landmarks can be drawn; leave --mode out")
     if args.num_frames < 1:
         raise ConfigError(f"--num_frames is {args.num_frames}; give 1 or more")
+    check_part(args.clip, args.frame_start, args.frame_end)
     as_video = output.suffix.lower() in VIDEOS
     wanted = count_frames(args.clip) if as_video else args.num_frames
     spec = read_extractor(args)
