@@ -188,6 +188,13 @@ def test_a_store_that_was_cut_off_is_not_learnt_from_unawares(capsys):
     assert not Path("here").exists()
 
 
+def test_a_loss_that_explodes_is_said(capsys):
+    make_store("pose")
+    status, _, err = run(capsys, "train", "--learning_rate", 1, "--epochs", 4, "--json")
+    assert status == 0 and "far above that of guessing (0.69)" in err and "lower --learning_rate" in err
+    assert "guessing" not in run(capsys, "train", *SMALL, "--json")[2]
+
+
 def test_a_run_folder_that_cannot_be_made_is_named(capsys):
     make_store("pose")
     Path("file").touch()

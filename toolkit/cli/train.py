@@ -141,6 +141,7 @@ def _train(settings: Settings, run_dir: Path, resume: bool, log: EventLog) -> di
     from toolkit.train.loop import Trainer
     from toolkit.train.out_of_memory import cured_memory_errors
     from toolkit.train.prepare import prepare
+    from toolkit.train.run_report import of_high_loss
     from toolkit.train.split import counted
 
     began = time.perf_counter()
@@ -208,6 +209,8 @@ def _train(settings: Settings, run_dir: Path, resume: bool, log: EventLog) -> di
     }
     log("finished", **result)
     print_summary(result, outcome.metrics["val_top1_interval"], training_s, spec.num_classes)
+    if warning := of_high_loss(trainer.log.rows[-1].train_loss, spec.num_classes):
+        print(warning, file=sys.stderr)
     return result
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import base64
 import html
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from toolkit.train.split import counted
 
 PAIRS = 15
 FEW_TO_MEASURE = 30  # clips; a figure of fewer is uncertain by 15 points and more
+ABOVE_GUESSING = 1.5  # times its loss: random weights and mixed clips stay below
 STYLE = """body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}
 table{border-collapse:collapse;margin:1rem 0}td,th{border:1px solid #ccc;padding:.2rem .6rem;text-align:left}
 img{max-width:100%}pre{background:#f4f4f4;padding:.8rem;overflow:auto}"""
@@ -97,6 +99,17 @@ def of_few_clips(clips: int, interval: tuple[float, float]) -> str:
     return (
         f"{counted(clips, 'validation clip')} {'says' if clips == 1 else 'say'} little: on more clips it may turn "
         + (f"out anything from {low} to {high} %")
+    )
+
+
+def of_high_loss(loss: float, glosses: int) -> str:
+    """That nothing was learnt, "" where something may have been. loss: of the last epoch, in nats."""
+    guessing = math.log(glosses)
+    if loss <= ABOVE_GUESSING * guessing:
+        return ""
+    return (
+        f"the last epoch's loss, {loss:.3g}, is far above that of guessing ({guessing:.2f}): nothing was learnt; "
+        "lower --learning_rate"
     )
 
 
