@@ -237,7 +237,7 @@ def _why_none(missing: Sequence[Clip], others: Iterable[Clip], split: str | None
 
 def _in_a_folder_below(folder: Path) -> str:
     """A hint at a folder that holds videos, one level down."""
-    for below in folder.iterdir() if folder.is_dir() else ():
+    for below in folder.iterdir() if folder.is_dir() and os.access(folder, os.R_OK) else ():
         if below.is_dir() and os.access(below, os.R_OK) and any(map(_is_video_name, below.iterdir())):
             return f"; {below} holds videos: is it that one?"
     return ""

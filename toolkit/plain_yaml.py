@@ -30,8 +30,10 @@ class _PlainLoader(yaml.SafeLoader):
 
     def construct_text(self, node: yaml.ScalarNode) -> Any:
         text = self.construct_yaml_str(node)
-        if not text.isprintable():  # as of "C:\\new", whose \\n is the end of a line
-            raise ValueError(f"a text holds {_unprintable(text)}; {PATHS}")
+        if control := next(
+            (one for one in text if ord(one) < ord(" ")), ""
+        ):  # as of "C:\\new", whose \\n is the end of a line
+            raise ValueError(f"a text holds {control!r}; {PATHS}")
         return text
 
     def construct_whole(self, node: yaml.ScalarNode) -> int:
@@ -43,11 +45,6 @@ class _PlainLoader(yaml.SafeLoader):
 
 _PlainLoader.add_constructor("tag:yaml.org,2002:int", _PlainLoader.construct_whole)
 _PlainLoader.add_constructor("tag:yaml.org,2002:str", _PlainLoader.construct_text)
-
-
-def _unprintable(text: str) -> str:
-    """The first character that cannot be printed, as it is written in Python."""
-    return repr(next(one for one in text if not one.isprintable()))
 
 
 def load_yaml(text: str) -> Any:

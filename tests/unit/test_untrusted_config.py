@@ -78,5 +78,6 @@ def test_a_windows_path_in_double_quotes_is_told_how_to_be_written(tmp_path: Pat
     path.write_text(f"efficiency:\n  pose_dir: {text}\n")
     with pytest.raises(ConfigError, match="single quotes"):
         load_settings(path)
-    path.write_text("efficiency:\n  pose_dir: 'C:\\new\\poses'\n")
-    assert load_settings(path).efficiency.pose_dir == "C:\\new\\poses"
+    for right in ("C:\\new\\poses", "اشاره\u200cها/手\u3000話"):  # with a joiner, and a wide space
+        path.write_text(f"efficiency:\n  pose_dir: '{right}'\n", encoding="utf-8")
+        assert load_settings(path).efficiency.pose_dir == right
