@@ -133,10 +133,20 @@ def test_cropping_plays_a_part_of_the_clip_in_order():
 
 
 def test_frames_beside_a_gap_keep_what_was_found():
-    clip = torch.ones(20, 16, 1)
-    clip[:, 7] = torch.nan
-    played = crop_and_warp(clip, crop=0.1, warp=0.2)
-    assert played.isnan().sum(1).max() <= 2 and (played[~played.isnan()] == 1).all()
+    clips = torch.ones(20, 16, 75, 4)
+    clips[:, 7, 33:54] = torch.nan
+    played = augmentation("pose", "body_hands", crop=0.1, warp=0.2)(clips)
+    lost = played.isnan()
+    assert not lost[:, :, :33].any() and not lost[:, :, 54:].any()
+    assert lost[:, :, 33:54].any() and lost[:, :, 33].all(2).sum(1).max() <= 2
+    torch.testing.assert_close(played[~lost], torch.ones(int((~lost).sum())))
+
+
+def test_what_is_found_between_two_frames_is_a_blend_of_them():
+    ramp = torch.arange(16.0)[None, :, None, None].repeat(30, 1, 33, 4)
+    played = augmentation("pose", "body", crop=0.1, warp=0.2)(ramp)
+    assert (played == played[:, :, :1, :1]).all() and (played.diff(dim=1) >= 0).all()
+    assert ((played - played.round()).abs() > 0.2).any()
 
 
 def test_brightness_changes_a_whole_clip_by_one_factor():
