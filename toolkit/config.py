@@ -58,7 +58,7 @@ def load_settings(path: Path | None = None, overrides: Mapping[str, Any] | None 
     try:
         settings = Settings.model_validate(raw)
     except ValidationError as error:
-        wrong = [(".".join(map(str, e["loc"])), e["msg"], shown(e["input"])) for e in error.errors()]
+        wrong = [(".".join(map(str, e["loc"])), _plain(e["msg"]), shown(e["input"])) for e in error.errors()]
         # what the command line says is no fault of the file
         lines = [
             f"{'the command line' if key in given else path or 'settings'}: {key}: {message}, got {value}"
@@ -66,6 +66,12 @@ def load_settings(path: Path | None = None, overrides: Mapping[str, Any] | None 
         ]
         raise ConfigError("; ".join(lines)) from error
     return _consistent(settings)
+
+
+def _plain(message: str) -> str:
+    """pydantic's words in ours."""
+    message = message.replace("List should have", "must have").replace(" after validation, not 0", "")
+    return message.replace("Input should be", "must be")
 
 
 def annotated_yaml(settings: Settings) -> str:

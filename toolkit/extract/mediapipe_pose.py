@@ -75,7 +75,7 @@ class MediaPipePose:
         if spec.landmarks != self.layout:
             raise ConfigError(
                 f"the mediapipe backend gives the landmarks 'body' only, not '{spec.landmarks}': "
-                "MediaPipe's pose network has no hands. Use --landmarks body"
+                "MediaPipe's pose network has no hands. Use the onnx backend, or extract with --landmarks body"
             )
         check_opencv(_installed(CV2_PACKAGES))
         self._mediapipe = require("mediapipe", "mediapipe")
