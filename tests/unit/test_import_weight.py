@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -72,3 +73,15 @@ def test_the_public_api_stays_small() -> None:
 def test_a_run_that_does_not_exist_is_told_before_torch_is_loaded(tmp_path: Path) -> None:
     code = f"from toolkit.cli.main import main\nassert main(['export', {str(tmp_path / 'nothing')!r}]) == 2"
     assert not modules_after(code) & (HEAVY | {"numpy", "onnxruntime"})
+
+
+@pytest.mark.parametrize("given", ["", "20"])
+def test_idle_threads_of_openblas_sleep_unless_the_user_says_otherwise(given: str) -> None:
+    environment = {key: value for key, value in os.environ.items() if key != "OPENBLAS_THREAD_TIMEOUT"}
+    if given:
+        environment["OPENBLAS_THREAD_TIMEOUT"] = given
+    code = "import os, sys, toolkit; print('numpy' in sys.modules, os.environ['OPENBLAS_THREAD_TIMEOUT'])"
+    result = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert result.stdout.split() == ["False", given or "4"], "numpy reads it when it is imported"
