@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 # onnxruntime 1.32 sends usage metrics to Microsoft unless it finds this when it is imported; switching them off
 # afterwards is too late (docs/privacy.md). Whoever wants to send them sets it to 0.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-# numpy and cv2 each bring an OpenBLAS. Its threads, one for every core but the first, spin for 2^26 clock cycles when they
-# have nothing to do, from the import on: half of the CPU time of a start. 2^4 is the least that can be asked for.
+# numpy and cv2 each bring an OpenBLAS, whose threads, one for every core but the first, spin for 2^26 clock cycles
+# when they have nothing to do, from the import on: half of the CPU time of a start. 2^4 is the least one can ask for.
 os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
 
 __all__ = ["FeatureStore", "ModelMetadata", "Prediction", "Recognizer", "ToolkitError"]
