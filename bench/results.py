@@ -14,6 +14,7 @@ from bench.guide import Claim
 from bench.measure import Summary
 from bench.scale import Scale
 from toolkit.errors import ConfigError
+from toolkit.whole_file import write_whole
 
 VERSION = 2
 FILE_NAME = "results.json"
@@ -66,9 +67,7 @@ class Results:
     def save(self, path: Path) -> None:
         """Write the file; an older one is replaced in one step."""
         text = json.dumps({"version": VERSION, **asdict(self)}, indent=1, ensure_ascii=False, allow_nan=False)
-        part = path.with_name(f".{path.name}.part")
-        part.write_text(text + "\n", encoding="utf-8")
-        part.replace(path)
+        write_whole(path, f"{text}\n".encode())
 
     @classmethod
     def load(cls, path: Path) -> Results:

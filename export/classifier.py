@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 import re
 import warnings
 from collections.abc import Iterator
@@ -33,6 +32,7 @@ from toolkit.metadata import ModelMetadata
 from toolkit.model_seal import sealed
 from toolkit.train.checkpoint import RunInfo, load_run
 from toolkit.train.model import SignClassifier
+from toolkit.whole_file import write_whole
 
 PRECISIONS = ("fp32", "int8")
 OPSET, IR_VERSION = 20, 10  # GELU is one operator; onnxruntime 1.20, the oldest one we allow, reads both
@@ -242,17 +242,9 @@ def _quiet() -> Iterator[None]:
 
 
 def _write(path: Path, content: bytes) -> None:
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
+        write_whole(path, content)
     except OSError as error:
         raise ExportError(
             f"{path} cannot be written: {error.strerror or error}. Give another --output"
         ) from error
-    finally:
-        part.unlink(missing_ok=True)

@@ -6,7 +6,6 @@ This module knows no network.
 from __future__ import annotations
 
 import hashlib
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 import onnx
 
 from toolkit.errors import ExportError, ToolkitError
+from toolkit.whole_file import write_whole
 
 
 def check_output(output: Path) -> None:
@@ -32,14 +32,10 @@ def write_network(model: onnx.ModelProto, output: Path) -> None:
     Raises:
         ExportError: the folder cannot be written.
     """
-    part = output.with_name(f".{output.name}.{os.getpid()}.part")
     try:
-        part.write_bytes(model.SerializeToString(deterministic=True))
-        part.replace(output)
+        write_whole(output, model.SerializeToString(deterministic=True))
     except OSError as error:
         raise ExportError(f"{output} cannot be written: {error.strerror}. Give another --output") from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def run_command(name: str, output: Path, write: Callable[[], str]) -> int:

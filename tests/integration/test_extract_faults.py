@@ -149,6 +149,19 @@ def test_asked_to_stop_it_says_how_to_go_on_and_leaves_nothing_behind(
     finish(recordings, store, undisturbed)
 
 
+def test_a_pause_costs_no_clip(recordings: Path, undisturbed: Path, tmp_path: Path) -> None:
+    """Ctrl-Z and fg, or a PC that slept: the clips in flight are late, but not for a fault of theirs."""
+    store = tmp_path / "store"
+    process = start(command(recordings, store, "--clip_timeout", "3"))
+    wait_for_lines(process, store, 2)
+    os.killpg(process.pid, signal.SIGSTOP)
+    time.sleep(7)
+    os.killpg(process.pid, signal.SIGCONT)
+    _, err = process.communicate()
+    assert process.returncode == 0, err
+    assert_equal_stores(store, undisturbed)
+
+
 def test_stopped_while_it_starts_it_is_silent(recordings: Path, tmp_path: Path) -> None:
     process = start(
         command(recordings, tmp_path / "store"),

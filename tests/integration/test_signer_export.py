@@ -1,5 +1,6 @@
 """An export is compared on the clips that the run was validated on, also when those were chosen by signer."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -39,3 +40,10 @@ def test_validation_clips_are_those_of_the_held_out_signer(tmp_path, monkeypatch
     (signer,) = info.training["val_signers"]
     clips = np.concatenate(list(real_clips(Path("run"), info)))
     assert len(clips) == 4 and set(np.unique(clips)) == {["anna", "ben", "cleo"].index(signer)}
+    assert main(["export", "run", "--output", "model.onnx"]) == 0
+    figures = []
+    for model in ("run", "model.onnx"):
+        capsys.readouterr()
+        assert main(["evaluate", model, "--feature_dir", "store", "--split", "val", "--json"]) == 0
+        figures.append(json.loads(capsys.readouterr().out.splitlines()[-1]))
+    assert figures[0]["n"] == figures[1]["n"] == 4, "the model is measured on what the run was validated on"

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from toolkit.clips import Clip, file_state
 from toolkit.errors import StoreError, StoreLockedError, StoreMismatchError
 from toolkit.store import FeatureStore, StoreSpec, StoreWriter
-from toolkit.store.files import DATA_FILE
+from toolkit.store.files import DATA_FILE, read_index
 
 SPEC = StoreSpec("pose", (3, 4), 2, "body", {"backend": "test", "weights": "abc"})
 
@@ -129,6 +129,20 @@ def test_failures_are_remembered_until_they_are_forgotten(tmp_path: Path) -> Non
         assert store.holds(clip(tmp_path, "a")) and store.failures == {"a": "broken"}
         store.forget_failures()
         assert not store.holds(clip(tmp_path, "a"))
+
+
+def test_a_last_clip_that_becomes_unusable_leaves_a_sound_store(tmp_path: Path) -> None:
+    folder = fill(tmp_path, "ab")
+    (tmp_path / "b.mp4").write_bytes(b"broken now")
+    with StoreWriter(folder, SPEC) as store:
+        store.fail(clip(tmp_path, "b"), "broken")
+    with StoreWriter(
+        folder, SPEC
+    ) as store:  # has nothing to do, and lets go of the record that is no longer named
+        assert store.ids == {"a"} and store.failures == {"b": "broken"}
+    index = read_index(folder, SPEC)
+    assert (folder / DATA_FILE).stat().st_size == SPEC.record_bytes
+    assert not index.cut_off and not index.unnamed and not index.damaged
 
 
 def test_another_command_is_refused_with_both_sides(tmp_path: Path) -> None:

@@ -31,8 +31,9 @@ def with_onnx(args: argparse.Namespace) -> tuple[LabelledClips, NDArray[np.float
     with Recognizer.load(args.model, override=args.override) as recognizer:
         metadata = recognizer.metadata
         clips: LabelledClips
+        splits, validated = _asked_for(args, metadata.training)
         if metadata.mode == "video":
-            clips = _videos(_index_of(args), args, metadata.num_frames, metadata.glosses, [args.split], {})
+            clips = _videos(_index_of(args), args, metadata.num_frames, metadata.glosses, splits, validated)
         else:
             path = _store_flag(args, metadata.mode)
             if path is None:
@@ -40,10 +41,8 @@ def with_onnx(args: argparse.Namespace) -> tuple[LabelledClips, NDArray[np.float
                 raise ConfigError(f"{args.model} does not know where clips are: give their store with {flag}")
             store = open_store(path, metadata.mode)
             recognizer.check_extractor(store.spec.extractor)
-            _check_split(store.records, args, [args.split], {})
-            clips = StoreClips(
-                store, [args.split], metadata.num_frames, metadata.glosses, of_signer=_chosen(args)
-            )
+            _check_split(store.records, args, splits, validated)
+            clips = StoreClips(store, splits, metadata.num_frames, metadata.glosses, of_signer=_chosen(args))
         chunks = [range(at, min(at + ONNX_BATCH, len(clips))) for at in range(0, len(clips), ONNX_BATCH)]
         logits = np.concatenate([recognizer.logits(clips.batch(chunk)) for chunk in chunks])
         return clips, logits, metadata.temperature or 1.0
@@ -61,11 +60,7 @@ def with_run(args: argparse.Namespace) -> tuple[LabelledClips, NDArray[np.float3
     model, info = load_run(args.model, args.checkpoint)
     settings, spec = load_settings(args.model / "config.yaml"), info.spec
     clips: LabelledClips
-    held_out, splits = info.training.get("val_signers", []), [args.split]
-    if held_out and args.split == settings.data.val_split and args.signers is None:
-        # The run's validation clips are all of these signers, whatever the index calls them.
-        args.signers, splits = held_out, [*info.training["train_splits"], args.split]
-    validated = {settings.data.val_split: info.training["val_clips"]} if held_out and not args.signers else {}
+    splits, validated = _asked_for(args, info.training)
     if spec.mode == "video":
         named = args.json_path is not None or args.index is not None
         found = _index_of(args) if named else indexed_clips(settings)
@@ -82,6 +77,23 @@ def with_run(args: argparse.Namespace) -> tuple[LabelledClips, NDArray[np.float3
         _check_split(store.records, args, splits, validated)
         clips = StoreClips(store, splits, spec.num_frames, info.glosses, of_signer=_chosen(args))
     return clips, compute_logits(model, clips), info.metrics.get("temperature", 1.0)
+
+
+def _asked_for(args: argparse.Namespace, training: Mapping[str, Any]) -> tuple[list[str], dict[str, int]]:
+    """The splits to look for clips in, and what the validation split has beside the clips called so.
+
+    training: what a checkpoint or a model says about its training. Where signers were kept out of it, it was
+    validated on all clips of theirs, whatever the index calls them, and trained on the others of that split: then
+    args.signers becomes these signers, unless some are named.
+    """
+    held_out = training.get("val_signers") or []
+    if not held_out or args.signers is not None:
+        return [args.split], {}
+    splits = str(training["val_split"]).split(", ")  # that of the settings is the last one
+    if args.split == splits[-1]:
+        args.signers = held_out
+        return splits, {}
+    return [args.split], {splits[-1]: training["val_clips"]}
 
 
 def _store_flag(args: argparse.Namespace, mode: str) -> Path | None:

@@ -8,6 +8,8 @@ Exit status: 0 all right; 1 done, but some clips failed; 2 the user can fix it; 
 from __future__ import annotations
 
 import importlib
+import io
+import os
 import signal
 import sys
 import threading
@@ -94,11 +96,19 @@ def run_guarded(action: Callable[[], int], name: str, when_stopped: str = "") ->
 
     when_stopped: what becomes of the work after Ctrl-C, and how to go on.
     """
+    _write_any_name()
     try:
         with _termination_as_ctrl_c():
             return action()
     except ToolkitError as error:
         print(f"{name}: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # who read our output has seen enough, as `head` has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it ends
+        return 141
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"{name}: {where}{error.strerror or error}. What was finished before is kept", file=sys.stderr)
         return 2
     except ImportError as error:
         cure = explain_import(error)
@@ -109,6 +119,14 @@ def run_guarded(action: Callable[[], int], name: str, when_stopped: str = "") ->
     except KeyboardInterrupt as stop:
         print(f"\n{name}: stopped. {when_stopped}".rstrip(), file=sys.stderr)
         return 143 if isinstance(stop, Terminated) else 130
+
+
+def _write_any_name() -> None:
+    """Names of glosses and files are of any language: a redirected Windows console knows few, and files may be named
+    in bytes that are no text at all."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        encoding = sys.stdout.encoding if sys.stdout.isatty() else "utf-8"
+        sys.stdout.reconfigure(encoding=encoding, errors="backslashreplace")
 
 
 @contextmanager

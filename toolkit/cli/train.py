@@ -23,12 +23,20 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Callable
+from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from toolkit.cli.flags import Parser
-from toolkit.cli.train_settings import free_run_dir, overrides_of, refuse_other_store, settings_of_resumed
+from toolkit.cli.train_settings import (
+    claimed,
+    free_run_dir,
+    overrides_of,
+    refuse_other_store,
+    settings_of_resumed,
+)
 
 if TYPE_CHECKING:
     from toolkit.config import Settings
@@ -113,8 +121,12 @@ def run(args: argparse.Namespace) -> int:
         refuse_other_store(args, settings.mode)
         run_dir = free_run_dir(args, settings.mode)
     facts = {"run": str(run_dir), "resume": args.resume} | settings.model_dump(mode="json")
-    with EventLog(args.log_file, "train", facts) as log:
-        result = _train(settings, run_dir, args.resume, log)
+    with EventLog(args.log_file, "train", facts) as log, ExitStack() as held:
+
+        def claim() -> Path:
+            return held.enter_context(claimed(run_dir, settings.mode, args.output_dir is None, args.resume))
+
+        result = _train(settings, claim, args.resume, log)
     if isinstance(result, int):
         return result
     if args.json:
@@ -124,8 +136,13 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _train(settings: Settings, run_dir: Path, resume: bool, log: EventLog) -> dict[str, Any] | int:
-    """The summary of the finished run; the exit status when it was stopped with Ctrl-C or SIGTERM."""
+def _train(
+    settings: Settings, claim: Callable[[], Path], resume: bool, log: EventLog
+) -> dict[str, Any] | int:
+    """The summary of the finished run; the exit status when it was stopped with Ctrl-C or SIGTERM.
+
+    claim: makes the run's folder.
+    """
     import time
     from dataclasses import asdict
 
@@ -133,16 +150,15 @@ def _train(settings: Settings, run_dir: Path, resume: bool, log: EventLog) -> di
 
     from toolkit.cli.main import Terminated
     from toolkit.cli.train_progress import EpochProgress, print_summary, print_when_stopped
-    from toolkit.errors import ConfigError
     from toolkit.process_memory import forget_start
     from toolkit.train.allocator import keep_freed_memory
-    from toolkit.train.checkpoint import replace_file
     from toolkit.train.log import EpochRow
     from toolkit.train.loop import Trainer
     from toolkit.train.out_of_memory import cured_memory_errors
     from toolkit.train.prepare import prepare
     from toolkit.train.run_report import of_high_loss
     from toolkit.train.split import counted
+    from toolkit.whole_file import write_whole
 
     began = time.perf_counter()
     keep_freed_memory()
@@ -150,10 +166,7 @@ def _train(settings: Settings, run_dir: Path, resume: bool, log: EventLog) -> di
     torch.set_num_threads(settings.training.num_threads)
     with cured_memory_errors(settings):
         prepared = prepare(settings)
-    try:
-        run_dir.mkdir(parents=True, exist_ok=True)  # not before: what fails until here leaves no empty folder
-    except OSError as error:
-        raise ConfigError(f"--output_dir {run_dir} cannot be made: {error.strerror}") from error
+    run_dir = claim()  # not before: what fails until here leaves no empty folder
     for note in prepared.notes:
         print(note, file=sys.stderr)
     spec, n_val = prepared.spec, 0 if prepared.val is None else len(prepared.val)
@@ -173,7 +186,7 @@ def _train(settings: Settings, run_dir: Path, resume: bool, log: EventLog) -> di
         log("resumed", after_epoch=trainer.epoch)
         if trainer.epoch >= trainer.settings.training.epochs:
             print(f"all {trainer.epoch} epochs were done before; more with --epochs", file=sys.stderr)
-    replace_file(run_dir / "config.yaml", settings.to_yaml().encode())
+    write_whole(run_dir / "config.yaml", settings.to_yaml().encode())
     try:
         with EpochProgress(trainer.settings.training.epochs) as show:
             first = trainer.epoch + 1

@@ -13,6 +13,7 @@ import os
 import signal
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,6 +35,10 @@ ONE_THREAD_EACH = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
 
 START_TIMEOUT_S = 600.0  # building an extractor may fetch network weights first
 TIDY_EVERY = 20  # clips: holes between blocks in use go back to the system before they add up
+LOOK_EVERY_S = 1.0
+AWAY_S = (
+    3.0  # a look that comes so much later than it should: the processes were stopped (Ctrl-Z) or the PC slept
+)
 LATE_S = 10.0  # after its time a worker ends itself, in case that there is no parent left to do it
 
 
@@ -66,6 +71,9 @@ class _Worker:
     clip: Clip | None = None
     deadline: float = 0.0
     seen: tuple[int, int] | None = None
+    stopped: bool = (
+        False  # for a while, with its clip in hand: that it is late or gone is not the clip's fault
+    )
 
 
 class WorkerPool:
@@ -125,26 +133,33 @@ class WorkerPool:
     def run(self, clips: Sequence[Clip]) -> Iterator[Outcome]:
         """Yield the outcome of every clip, in the order in which they are finished."""
         self._grow(min(self._most, len(clips)))
-        waiting = iter(clips)
+        waiting = deque(clips)
         for worker in self._workers:
             self._hand_out(worker, waiting)
+        looked = time.monotonic()
         while busy := [worker for worker in self._workers if worker.clip is not None]:
-            first_deadline = min(worker.deadline for worker in busy)
-            ready = wait(
-                [worker.pipe for worker in busy], timeout=max(0.0, first_deadline - time.monotonic())
-            )
+            left = min(worker.deadline for worker in busy) - time.monotonic()
+            ready = wait([worker.pipe for worker in busy], timeout=min(LOOK_EVERY_S, max(0.0, left)))
+            away, looked = time.monotonic() - looked - LOOK_EVERY_S, time.monotonic()
+            for worker in busy if away > AWAY_S else ():
+                worker.deadline += away
+                worker.stopped = True
             for worker in busy:
                 if worker.pipe in ready:
-                    yield self._collect(worker)
-                    self._hand_out(worker, waiting)
+                    outcome = self._collect(worker)
                 elif time.monotonic() > worker.deadline:
-                    yield self._replace(
-                        worker, f"took longer than {self._clip_timeout_s:g} s (--clip_timeout)"
-                    )
-                    self._hand_out(worker, waiting)
+                    late = f"took longer than {self._clip_timeout_s:g} s (--clip_timeout)"
+                    outcome = self._replace(worker, late)
+                else:
+                    continue
+                if outcome.replaced and worker.stopped:
+                    waiting.appendleft(outcome.clip)
+                else:
+                    yield outcome
+                self._hand_out(worker, waiting)
 
-    def _hand_out(self, worker: _Worker, waiting: Iterator[Clip]) -> None:
-        worker.clip = next(waiting, None)
+    def _hand_out(self, worker: _Worker, waiting: deque[Clip]) -> None:
+        worker.clip, worker.stopped = waiting.popleft() if waiting else None, False
         if worker.clip is not None:
             worker.deadline = time.monotonic() + self._clip_timeout_s
             worker.seen = file_state(worker.clip.path)

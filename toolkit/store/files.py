@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import zlib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
@@ -13,6 +12,7 @@ from typing import Any, NamedTuple
 from toolkit.errors import StoreError
 from toolkit.store.spec import DTYPES, LARGEST_RECORD, StoreSpec
 from toolkit.untrusted import MIB, parse_json, read_bounded, shown
+from toolkit.whole_file import write_whole
 
 FORMAT_VERSION = 1
 SPEC_FILE, DATA_FILE, INDEX_FILE, LOCK_FILE = "store.json", "data.bin", "index.jsonl", "writer.lock"
@@ -196,17 +196,3 @@ def write_spec(folder: Path, spec: StoreSpec) -> None:
     """Begin a store."""
     text = json.dumps({"version": FORMAT_VERSION, **asdict(spec)}, indent=1).removesuffix("\n}")
     write_whole(folder / SPEC_FILE, f"{text}{_SUM}{zlib.crc32(text.encode())}\n}}".encode())
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that it is either the old one or the new one, never a part."""
-    part = path.with_name(path.name + ".part")
-    try:
-        with part.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except OSError:
-        part.unlink(missing_ok=True)
-        raise

@@ -90,18 +90,21 @@ class StoreWriter:
         lost = FeatureStore(self.path, self.spec, self._lines).damaged()
         for clip_id in lost:
             del self._lines[clip_id]
-        mended = bool(index.damaged or index.cut_off or lost)
+        rows = [line["row"] for line in self._lines.values() if "error" not in line]
+        self._next_row = max(rows, default=-1) + 1
+        whole = self._next_row * self.spec.record_bytes
+        data = self.path / DATA_FILE
+        # Superseded lines may name the records that are cut off below: they go first.
+        longer = data.exists() and data.stat().st_size > whole
+        mended = bool(index.damaged or index.cut_off or lost or longer)
         if mended:
             write_index(self.path, self._lines.values())
         # Unbuffered, so that a full disk cannot leave bytes behind that a later flush writes in the wrong place.
         self._index: BinaryIO = (self.path / INDEX_FILE).open("ab", buffering=0)
         if not mended:
             self._index.truncate(index.whole_bytes)
-        data = self.path / DATA_FILE
         self._data: BinaryIO = data.open("r+b" if data.exists() else "w+b", buffering=0)
-        rows = [line["row"] for line in self._lines.values() if "error" not in line]
-        self._next_row = max(rows, default=-1) + 1
-        self._data.truncate(self._next_row * self.spec.record_bytes)  # what no line names
+        self._data.truncate(whole)  # what no line names
         self._synced = time.monotonic()
 
     def _holds_records(self) -> bool:

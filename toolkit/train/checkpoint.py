@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -25,6 +24,7 @@ from toolkit.errors import TrainingError
 from toolkit.train.model import ModelSpec, SignClassifier
 from toolkit.train.run_files import checkpoint_file
 from toolkit.untrusted import MIB, parse_json, read_bounded, shown
+from toolkit.whole_file import write_whole
 
 HEADER_KEY = "sign_toolkit.run"
 HASH_KEY = "sign_toolkit.blake2b"
@@ -91,8 +91,8 @@ def save_checkpoint(
     start = _hash_place(content)
     hashed = hashlib.blake2b(content, digest_size=16).hexdigest().encode()
     content = content[:start] + hashed + content[start + len(hashed) :]
-    replace_file(run_dir / f"{which}.safetensors", content)
-    replace_file(run_dir / f"{which}.json", text.encode())
+    write_whole(run_dir / f"{which}.safetensors", content)
+    write_whole(run_dir / f"{which}.json", text.encode())
 
 
 def load_run(run_dir: Path, which: str = "best") -> tuple[SignClassifier, RunInfo]:
@@ -168,14 +168,3 @@ def _check_sizes(spec: dict[str, Any]) -> None:
         if width * (layers * (4 * width + 2 * inner) + values + classes) <= MOST_WEIGHTS:
             return
     raise ValueError(f"its description asks for impossible sizes: {shown(spec, 200)}")
-
-
-def replace_file(path: Path, content: bytes) -> None:
-    """Write a file so that at any instant either the old or the new content is there in full."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.part")
-    with draft.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)

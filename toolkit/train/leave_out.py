@@ -14,12 +14,12 @@ from typing import Any
 from toolkit.config import load_settings
 from toolkit.errors import ConfigError
 from toolkit.metrics import t_interval, wilson_interval
-from toolkit.train.checkpoint import replace_file
 from toolkit.train.dataset import open_store
 from toolkit.train.loop import Trainer
 from toolkit.train.prepare import indexed_clips, prepare
 from toolkit.train.settings import Settings
 from toolkit.train.split import signers_of
+from toolkit.whole_file import write_whole
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def leave_signers_out(settings: Settings, folder: Path, on_fold: Callable[[Fold]
         prepared = prepare(own)
         if prepared.val is None:
             raise ConfigError(f"no clip of signer '{signer}' shows a gloss that the others show too")
-        replace_file(config, text.encode())
+        write_whole(config, text.encode())
         resume = begun and (run_dir / "last.safetensors").is_file()
         trainer = Trainer(
             own,

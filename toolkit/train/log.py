@@ -8,7 +8,7 @@ import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from toolkit.train.checkpoint import replace_file
+from toolkit.whole_file import write_whole
 
 FEW_EPOCHS = 12  # whose points are marked in a picture
 
@@ -39,7 +39,7 @@ class RunLog:
     def __init__(self, run_dir: Path, keep_epochs: int) -> None:
         self.path = run_dir / "log.jsonl"
         self.rows = [row for row in read_log(run_dir) if row.epoch <= keep_epochs]
-        replace_file(self.path, "".join(_line(row) for row in self.rows).encode())
+        write_whole(self.path, "".join(_line(row) for row in self.rows).encode())
 
     def append(self, row: EpochRow) -> None:
         self.rows.append(row)
