@@ -240,10 +240,10 @@ def compare_results(args: argparse.Namespace) -> int:
 
 def _console() -> Console:
     """As wide as the terminal; in a file or pipe, wide enough that no cell is cut, if nothing else is asked for."""
-    from rich.console import Console
+    from toolkit.cli.console import plain_console
 
-    console = Console()
-    return console if console.is_terminal else Console(width=int(os.environ.get(WIDTH_VARIABLE, 200)))
+    console = plain_console()
+    return console if console.is_terminal else plain_console(width=int(os.environ.get(WIDTH_VARIABLE, 200)))
 
 
 def _words(modes: str) -> list[str]:

@@ -9,7 +9,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from toolkit.extract.run import usable_cores
+from toolkit.machine import cores
 
 PACKAGES = ("sign-toolkit", "numpy", "av", "opencv-python", "onnxruntime", "mediapipe", "torch", "onnx")
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "GOMP_SPINCOUNT")
@@ -23,10 +23,10 @@ def describe() -> dict[str, Any]:
         "os": f"{platform.system()} {platform.release()}",
         "machine": platform.machine(),
         "cpu": _cpu_model(),
-        "cores": usable_cores(),
+        "cores": cores(),
         "cores_in_machine": os.cpu_count() or 0,
         "ram_gib": round(psutil.virtual_memory().total / 2**30, 1),
-        "load_per_core_before": round(psutil.getloadavg()[0] / usable_cores(), 2),
+        "load_per_core_before": round(psutil.getloadavg()[0] / cores(), 2),
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "packages": {name: found for name in PACKAGES if (found := _version(name)) is not None},
         "threads": {

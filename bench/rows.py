@@ -12,7 +12,6 @@ import statistics
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from bench.inputs import VIDEO_SIZE, batch_reader, training_settings
 from bench.limits import machine
@@ -22,10 +21,6 @@ from bench.multiply_adds import of_extraction
 from bench.outcome import Outcome, per_clip
 from bench.plan import MACHINE, NAIVE, VARIANTS, Job
 from toolkit.errors import VideoReadError, require
-
-if TYPE_CHECKING:
-    pass
-
 
 LIBRARIES = {
     "mediapipe": ("mediapipe.tasks.python", "mediapipe"),

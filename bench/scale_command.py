@@ -51,8 +51,6 @@ def add_scale_flags(parser: Parser) -> None:
 def run_scale(args: argparse.Namespace) -> int:
     from dataclasses import replace
 
-    from rich.console import Console
-
     from bench import environment
     from bench.collect import BUSY
     from bench.demo_clips import clips_or_demo
@@ -62,13 +60,14 @@ def run_scale(args: argparse.Namespace) -> int:
     from bench.scale import Sizes, core_counts
     from bench.scale_run import Measuring, collect_scale, measure_points
     from bench.scale_tables import scale_failures, scale_method, scale_tables
+    from toolkit.cli.console import plain_console
     from toolkit.cli.progress import Steps
     from toolkit.errors import ConfigError, require
-    from toolkit.extract.run import usable_cores
+    from toolkit.machine import cores
 
     for module in ("psutil", "matplotlib"):
         require(module, "bench")
-    given = {"mode": args.mode, "workers": core_counts(usable_cores())}
+    given = {"mode": args.mode, "workers": core_counts(cores())}
     given |= {} if args.repeats is None else {"repeats": args.repeats}
     sizes = Sizes.quick_ones(**given) if args.quick else Sizes(**given)
     path = args.output_dir / FILE_NAME
@@ -98,8 +97,8 @@ def run_scale(args: argparse.Namespace) -> int:
     path = folder / FILE_NAME
     results.save(path)
     files = write_files(results, folder)
-    console = Console()
-    console = console if console.is_terminal else Console(width=200)  # in a file, no cell is cut
+    console = plain_console()
+    console = console if console.is_terminal else plain_console(width=200)  # in a file, no cell is cut
     for table in scale_tables(scale):
         print_table(table, console)
     for line in [*scale_failures(scale), *scale_method(scale)]:

@@ -12,13 +12,12 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from toolkit.clips import Clip, read_wlasl
 from toolkit.config import Settings, load_settings
 from toolkit.errors import ExportError, StoreError, StoreMismatchError
-from toolkit.recordings import read_index
 from toolkit.store import FeatureStore
 from toolkit.train.checkpoint import RunInfo
 from toolkit.train.dataset import LabelledClips, StoreClips, VideoClips, open_store
+from toolkit.train.prepare import indexed_clips
 
 MAX_CLIPS, MAX_VIDEOS = 256, 8  # decoding a video takes longer than all the rest of an export
 MAX_LABELLED_VIDEOS = 48  # to calibrate on: 115 MB
@@ -61,7 +60,7 @@ def validation_clips(run_dir: Path, info: RunInfo, store: Path | None = None) ->
         return chosen and item.gloss in info.glosses
 
     if info.spec.mode == "video":
-        videos = [clip for clip in _indexed(settings) if validates(clip)]
+        videos = [clip for clip in indexed_clips(settings) if validates(clip)]
         if not videos:
             return None
         return VideoClips(_spread(videos, MAX_LABELLED_VIDEOS), info.spec.num_frames, info.glosses)
@@ -97,20 +96,12 @@ def _opened(path: Path, info: RunInfo) -> FeatureStore:
 
 
 def _videos(settings: Settings, info: RunInfo) -> Iterator[NDArray[Any]]:
-    chosen = _validated([clip for clip in _indexed(settings) if clip.gloss in info.glosses], settings, info)
+    chosen = _validated(
+        [clip for clip in indexed_clips(settings) if clip.gloss in info.glosses], settings, info
+    )
     clips = VideoClips(_spread(chosen, MAX_VIDEOS), info.spec.num_frames, info.glosses)
     starts = range(0, len(clips), VIDEO_BATCH)
     return (clips.batch(range(start, min(start + VIDEO_BATCH, len(clips)))) for start in starts)
-
-
-def _indexed(settings: Settings) -> Sequence[Clip]:
-    data = settings.data
-    if data.index is not None:
-        return read_index(Path(data.index)).clips
-    assert data.json_path is not None and data.video_dir is not None  # checked by load_settings
-    class_list = Path(data.class_list) if data.class_list is not None else None
-    subset = Path(data.subset) if data.subset is not None else None
-    return read_wlasl(Path(data.json_path), Path(data.video_dir), class_list, subset=subset).clips
 
 
 def _val_signers(info: RunInfo) -> frozenset[str]:

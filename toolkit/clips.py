@@ -18,6 +18,8 @@ from toolkit.errors import IndexFileError
 from toolkit.untrusted import LARGEST_INDEX, MOST_CLIPS, is_label, parse_json, read_bounded, shown
 
 SPLITS = ("train", "val", "test")
+HIDDEN = "."
+"""What names of hidden files begin with, also those that macOS puts beside every file on a USB stick (._clip.mp4)."""
 VIDEO_SUFFIXES = (
     ".mp4", ".webm", ".mkv", ".mov", ".avi", ".m4v", ".mpg",
     ".mpeg", ".ts", ".flv", ".wmv", ".ogv", ".gif", ".3gp",

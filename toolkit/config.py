@@ -6,6 +6,7 @@ written in toolkit/train/settings; what they are used for is not known here.
 
 from __future__ import annotations
 
+import codecs
 import difflib
 import json
 from collections.abc import Mapping
@@ -108,11 +109,17 @@ def recipes() -> dict[str, Path]:
     return {} if folder is None else {file.stem: file for file in sorted(folder.glob("*.yaml"))}
 
 
+def _decoded(content: bytes) -> str:
+    """UTF-8; UTF-16 where its mark says so, which is what Windows PowerShell redirects a command's output in."""
+    marked = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return content.decode("utf-16" if marked else "utf-8")
+
+
 def _read(path: Path) -> dict[str, Any]:
     if not path.is_file() and str(path) in recipes():  # a store beside it may be called signs too
         path = recipes()[str(path)]
     try:
-        raw = load_yaml(read_bounded(path, LARGEST_CONFIG).decode("utf-8"))
+        raw = load_yaml(_decoded(read_bounded(path, LARGEST_CONFIG)))
     except OSError as error:
         raise ConfigError(
             f"the config {path} cannot be read: {error.strerror or error}; check the path, or name one that "

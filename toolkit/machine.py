@@ -52,7 +52,9 @@ def cpu_name() -> str:
 
 def cores() -> int:
     """Logical processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def memory_mib() -> tuple[float, float | None]:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from toolkit.clips import (
+    HIDDEN,
     SPLITS,
     VIDEO_SUFFIXES,
     Clip,
@@ -172,11 +173,15 @@ def _folder_clips(root: Path, notes: list[str]) -> list[Clip]:
 
 
 def _folders_in(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(HIDDEN))
 
 
 def _videos_in(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if suffix_rank(path) is not None and is_there(path))
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if suffix_rank(path) is not None and is_there(path) and not path.name.startswith(HIDDEN)
+    )
 
 
 def _about_split(clips: Sequence[Clip]) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -44,20 +46,29 @@ def pick_encoder() -> str:
     )
 
 
-def write_video(path: Path, frames: NDArray[np.uint8], fps: int, encoder: str | None = None) -> None:
-    """Encode frames (T, H, W, 3) uint8 RGB, H and W even; exactly T frames can be decoded again.
+def write_video(
+    path: Path, frames: Iterable[NDArray[np.uint8]], fps: int, encoder: str | None = None
+) -> None:
+    """Encode frames (H, W, 3) uint8 RGB of one size, H and W even, one after the other; as many can be decoded again.
 
     encoder: one of ENCODERS; None takes the best that there is.
+
+    Raises:
+        ValueError: there is no frame.
     """
     name = encoder or pick_encoder()
-    height, width = frames.shape[1:3]
+    waiting = iter(frames)
+    first = next(waiting, None)
+    if first is None:
+        raise ValueError("a video has at least one frame")
+    height, width = first.shape[:2]
     with av.open(str(path), "w", format="mp4") as container:
         stream: Any = container.add_stream(name, rate=fps)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         if name != "libx264":
             stream.bit_rate = BIT_RATE
         stream.options = dict(ENCODERS)[name]
-        for image in frames:
-            planes = cv2.cvtColor(image, cv2.COLOR_RGB2YUV_I420)
+        for image in chain([first], waiting):
+            planes = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2YUV_I420), dtype=np.uint8)
             container.mux(stream.encode(av.VideoFrame.from_ndarray(planes, format="yuv420p")))
         container.mux(stream.encode())

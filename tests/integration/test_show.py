@@ -9,6 +9,8 @@ from pathlib import Path
 
 import cv2
 import pytest
+from numbered_video import numbered_frames
+from numbered_video import write_video as write_numbered
 
 from toolkit.demo.take import FPS, draw_clip
 from toolkit.video import count_frames
@@ -40,9 +42,24 @@ def test_a_strip_and_a_video_are_written(clip: Path, tmp_path: Path) -> None:
     assert count_frames(video) == count_frames(clip)
 
 
+def test_a_video_of_a_part_has_the_part_only(clip: Path, tmp_path: Path) -> None:
+    video = tmp_path / "part.mp4"
+    assert show(str(clip), "--frame_start", "3", "--frame_end", "8", "--output", str(video)).returncode == 0
+    assert count_frames(video) == 6
+
+
+def test_a_recording_that_changes_its_size_is_shown(tmp_path: Path) -> None:
+    parts = [write_numbered(tmp_path / f"{h}.ts", numbered_frames(8, h, h), "mpeg2video") for h in (48, 96)]
+    (tmp_path / "changing.ts").write_bytes(b"".join(part.read_bytes() for part in parts))
+    done = show(str(tmp_path / "changing.ts"), "--output", str(tmp_path / "look.mp4"))
+    assert done.returncode == 0, done.stderr
+    assert count_frames(tmp_path / "look.mp4") == count_frames(tmp_path / "changing.ts")
+
+
 def test_what_cannot_be_shown_is_named(clip: Path, tmp_path: Path) -> None:
     for flags, message in (
         (("--output", str(tmp_path / "look.gif")), "look.gif should end in"),
+        (("--output", str(tmp_path / "nowhere" / "look.mp4")), "there is no folder"),
         (("--mode", "features"), "only landmarks can be drawn"),
         (("--backend", "mediapipe", "--network", "lite"), "leave them out"),
     ):

@@ -11,9 +11,12 @@ from numbered_video import write_video
 
 pytest.importorskip("torch", reason="training needs the train extra")
 
+from filelock import FileLock
+
 from toolkit.cli.main import main
 from toolkit.clips import Clip
 from toolkit.store import StoreSpec, StoreWriter
+from toolkit.train.run_files import LOCK_FILE, claimed
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 SMALL = ["--set", "model.embed_dim=16", "--set", "model.ff_dim=16", "--epochs", "2"]
@@ -94,6 +97,27 @@ def test_a_signer_can_be_kept_out_of_training_and_evaluated(capsys):
     assert status == 0 and figures["n"] == 2 and figures["top1"] == result["val_top1"]
     status, figures, _ = run(capsys, "evaluate", result["run"], "--split", "train", "--json")
     assert status == 0 and figures["n"] == 4
+
+
+def test_names_in_brackets_are_printed_as_they_are(capsys):
+    make_store("pose")
+    assert main(["train", "--input_type", "pose", *SMALL, "--output_dir", "run [/v2] :smile:"]) == 0
+    out = capsys.readouterr().out
+    assert out.count("run [/v2] :smile:") == 2, "in the table and in the command that comes next"
+
+
+def test_two_runs_do_not_share_a_folder(capsys):
+    make_store("pose")
+    folder = Path("mine")
+    folder.mkdir()
+    with FileLock(folder / LOCK_FILE):
+        status, _, err = run(capsys, "train", "--input_type", "pose", *SMALL, "--output_dir", "mine")
+    assert (
+        status == 2 and "another process is training into mine" in err and not (folder / "log.jsonl").exists()
+    )
+    # the name was free when it was chosen, and is not any more when the folder is made
+    with claimed(folder, "pose", automatic=True, resume=False) as claim:
+        assert claim == Path("runs/pose") and claim.is_dir()
 
 
 def test_video_mode_trains_and_evaluates(capsys):

@@ -55,8 +55,8 @@ def test_a_process_with_capped_memory_cannot_hold_more() -> None:
 
 def test_a_pinned_process_has_one_core() -> None:
     code = (
-        "from bench.profile import pin; way = pin(1); from toolkit.extract.run import usable_cores;"
-        "print(usable_cores() if way == 'sched_setaffinity' else 1)"
+        "from bench.profile import pin; way = pin(1); from toolkit.machine import cores;"
+        "print(cores() if way == 'sched_setaffinity' else 1)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "1"

@@ -173,6 +173,11 @@ def touched(*places: Path) -> None:
         place.write_bytes(b"x")
 
 
+def test_hidden_files_are_no_takes(tmp_path: Path) -> None:
+    touched(tmp_path / "hello/1.mp4", tmp_path / "hello/._1.mp4", tmp_path / "hello/anna/._2.mp4")
+    assert [clip.id for clip in read_index(tmp_path).clips] == ["hello/1.mp4"]
+
+
 @pytest.mark.parametrize("split", ["", "test"])
 def test_folders_may_say_who_signs(tmp_path: Path, split: str) -> None:
     root = tmp_path / split

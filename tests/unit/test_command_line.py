@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -68,6 +69,45 @@ def test_an_error_of_the_user_is_one_message_and_status_2(capsys: pytest.Capture
     assert capsys.readouterr().err == "toolkit x: the value is wrong; use another\n"
 
 
+def test_what_the_system_refuses_is_one_message_with_the_file(capsys: pytest.CaptureFixture[str]) -> None:
+    def full() -> int:
+        raise OSError(errno.ENOSPC, "No space left on device", "runs/a/last.safetensors")
+
+    assert run_guarded(full, "toolkit x") == 2
+    said = "toolkit x: runs/a/last.safetensors: No space left on device. What was finished before is kept\n"
+    assert capsys.readouterr().err == said
+
+
+@pytest.mark.skipif(os.name == "nt", reason="file names there are always text")
+@pytest.mark.parametrize("name", ["привет.npy", os.fsdecode(b"caf\xe9.npy")])
+def test_a_name_that_the_output_cannot_encode_costs_no_answer(tmp_path: Path, name: str) -> None:
+    import numpy as np
+
+    for file in (name, "zz.npy"):
+        np.save(tmp_path / file, np.full((4, 33, 4), 0.1, np.float32))
+    words = ["predict", str(ROOT / "tests/data/tiny_pose.onnx"), name, "zz.npy"]
+    environment = os.environ | {"PYTHONUTF8": "0", "PYTHONIOENCODING": "cp1252", "PYTHONPATH": str(ROOT)}
+    for more in ("--csv", "--json", "--top=1"):
+        done = subprocess.run(
+            [sys.executable, "-m", "toolkit", *words, more],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+        )
+        assert done.returncode == 0, done.stderr.decode()
+        assert (
+            b"zz.npy" in done.stdout and ascii(name)[1:4].encode()[:3] in done.stdout
+        ) or "п".encode() in done.stdout
+
+
+def test_a_pipe_that_was_read_enough_is_no_error() -> None:
+    done = subprocess.run(
+        f"{sys.executable} -m toolkit config --print signs | {sys.executable} -c 'import sys; sys.stdin.read(1)'",
+        shell=True, capture_output=True, text=True, cwd=ROOT,
+    )  # fmt: skip
+    assert "Traceback" not in done.stderr and "Exception" not in done.stderr
+
+
 def test_after_ctrl_c_only_what_is_true_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     def stopped() -> int:
         raise KeyboardInterrupt
@@ -88,6 +128,7 @@ def test_after_ctrl_c_only_what_is_true_is_said(capsys: pytest.CaptureFixture[st
         (["--index", ".", "--video_dir", "v"], "--video_dir goes with --json_path"),
         (["--index", ".", "--num_frames", "0"], "--num_frames is 0"),
         (["--index", ".", "--workers", "0"], "--workers is 0"),
+        (["--index", ".", "--clip_timeout", "inf"], "--clip_timeout is inf"),
         (["--json_path", "nowhere.json", "--video_dir", "."], "nowhere.json does not exist"),
     ],
 )

@@ -181,3 +181,10 @@ def test_overrides_read_yaml_values():
     for bad in ("training.epochs", "epochs=3", "data.train_splits=["):
         with pytest.raises(ConfigError, match="--set"):
             parse_override(bad)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_settings_that_windows_powershell_redirected_are_read(tmp_path, encoding):
+    path = tmp_path / "mine.yaml"
+    path.write_text("training:\r\n  epochs: 7\r\n", encoding=encoding)
+    assert load_settings(path).training.epochs == 7

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from toolkit.train.report import evaluate_logits, summary, write_report
+from toolkit.train.report import draw_confusion, evaluate_logits, summary, write_report
 
 GLOSSES = ("book", "drink", "go|home")
 
@@ -45,3 +45,11 @@ def test_the_report_can_be_read_back(evaluation, tmp_path):
     tables = [line for line in paths[2].read_text().splitlines() if line.startswith("|")]
     assert {line.count("|") for line in tables} == {7}
     assert paths[3].read_bytes().startswith(b"\x89PNG")
+
+
+def test_glosses_are_no_formulas(tmp_path):
+    glosses = ("$5 _ $", "$\\x$", "[/b]")
+    draw_confusion(
+        evaluate_logits(np.eye(3, dtype=np.float32), np.arange(3), glosses), tmp_path / "a.png", "$_$"
+    )
+    assert (tmp_path / "a.png").stat().st_size > 1000

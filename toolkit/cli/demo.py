@@ -43,17 +43,16 @@ def add_flags(parser: Parser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from rich.console import Console
-
+    from toolkit.cli.console import plain_console
     from toolkit.cli.progress import Steps
     from toolkit.demo.tour import run_tour
 
     folder: Path = args.output_dir
     _begin(folder)
-    console = Console()
+    console = plain_console()
     tour = run_tour(
         folder,
-        lambda line: console.print(f"\n[bold]{line}[/bold]", highlight=False, soft_wrap=True),
+        lambda line: console.print(f"\n{line}", style="bold", soft_wrap=True),
         Steps,
         args.seed,
         with_bench=not args.no_bench,
@@ -90,12 +89,12 @@ def _begin(folder: Path) -> None:
 
 
 def _print_summary(tour: Tour) -> None:
-    from rich.console import Console
     from rich.table import Table
 
+    from toolkit.cli.console import plain_console
     from toolkit.demo.next_steps import next_steps
 
-    console = Console()
+    console = plain_console()
     table = Table(title="the demo in short", title_justify="left")
     for column in ("stage", "seconds", "result"):
         table.add_column(column, justify="right" if column == "seconds" else "left")
@@ -115,7 +114,5 @@ def _print_summary(tour: Tour) -> None:
         table.add_row(stage, f"{seconds:.0f}", said[stage])
     console.print()
     console.print(table)
-    console.print(f"\nLook at it all on one page: {tour.page}", highlight=False, soft_wrap=True)
-    console.print(
-        f"\nNext, your own videos, a folder per sign:\n\n{next_steps()}", highlight=False, soft_wrap=True
-    )
+    console.print(f"\nLook at it all on one page: {tour.page}", soft_wrap=True)
+    console.print(f"\nNext, your own videos, a folder per sign:\n\n{next_steps()}", soft_wrap=True)

@@ -64,9 +64,10 @@ def _lines(finding: Finding) -> list[str]:
 def _printer() -> Callable[[str, str], None]:
     """print(line, style), in colour on a terminal; without rich, which may be what is missing, without colour."""
     try:
-        from rich.console import Console
         from rich.text import Text
+
+        from toolkit.cli.console import plain_console
     except ImportError:
         return lambda line, style: print(line)
-    console = Console(soft_wrap=True)
+    console = plain_console(soft_wrap=True)
     return lambda line, style: console.print(Text(line, style))

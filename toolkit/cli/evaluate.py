@@ -96,9 +96,9 @@ def run(args: argparse.Namespace) -> int:
 def _leave_signers_out(args: argparse.Namespace) -> int:
     import json
 
-    from rich.console import Console
     from rich.table import Table
 
+    from toolkit.cli.console import plain_console
     from toolkit.config import load_settings
     from toolkit.errors import ConfigError, require
 
@@ -130,7 +130,7 @@ def _leave_signers_out(args: argparse.Namespace) -> int:
     low, high = found["interval"]
     span = f"{100 * low:.1f} to {100 * high:.1f}"
     table.add_row("mean", f"{100 * found['top1']:.1f}", span, f"{100 * found['top5']:.1f}", str(found["n"]))
-    Console().print(table)
+    plain_console().print(table)
     path = folder / "signers.json"
     path.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     print(f"wrote {path}", file=sys.stderr)
@@ -140,11 +140,11 @@ def _leave_signers_out(args: argparse.Namespace) -> int:
 
 
 def _print_tables(evaluation: Evaluation, title: str) -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     from toolkit.calibration import FEWEST
+    from toolkit.cli.console import plain_console
     from toolkit.metrics import top5_tells
 
     figures = Table("figure", "%", "95 % interval", "n", title=title)
@@ -155,13 +155,13 @@ def _print_tables(evaluation: Evaluation, title: str) -> None:
         if name == "top-5" and not top5_tells(len(evaluation.glosses)):
             continue
         figures.add_row(name, f"{100 * value:.1f}", f"{100 * low:.1f} to {100 * high:.1f}", str(evaluation.n))
-    Console().print(figures)
+    plain_console().print(figures)
     pairs = ", ".join(f"{a} and {b} {times}" for a, b, times in evaluation.confused(WORST))
     ece = f"calibration error {evaluation.ece:.3f}; " if evaluation.n >= FEWEST else ""
-    Console().print(Text(f"{ece}most confused pairs: {pairs or 'none'}"))
+    plain_console().print(Text(f"{ece}most confused pairs: {pairs or 'none'}"))
     worst = Table("gloss", "clips", "correct", "mistaken for", title="glosses with the most to gain")
     for score in evaluation.worst(WORST):
         gloss, mistaken = Text(evaluation.glosses[score.label]), Text(evaluation.mistaken_for(score.label))
         worst.add_row(gloss, str(score.n), str(score.correct), mistaken)
     if worst.row_count:
-        Console().print(worst)
+        plain_console().print(worst)

@@ -109,11 +109,11 @@ def _bundle(model: Path, target: Path, as_json: bool, facts: dict[str, Any]) -> 
 
 
 def _print_table(report: ExportReport) -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     from toolkit.calibration import too_few
+    from toolkit.cli.console import plain_console
 
     table = Table(show_header=False)
     rows = {
@@ -152,4 +152,4 @@ def _print_table(report: ExportReport) -> None:
         )
     for name, value in rows.items():
         table.add_row(name, Text(value, overflow="fold"))
-    Console().print(table)
+    plain_console().print(table)

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 SUMMARY = "videos -> landmarks or CNN features, once (resumable)"
 WHEN_STOPPED = "What is done is kept; the same command continues."
+LONGEST_S = 86_400  # a day
 MOST_FRAMES = 1024  # of a clip of one sign; a minute at 17 frames per second
 SHOWN = 10  # failures and notes printed before "and N more"
 
@@ -56,18 +57,20 @@ def add_flags(parser: Parser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from rich.console import Console
-
+    from toolkit.cli.console import plain_console
     from toolkit.cli.progress import Steps
     from toolkit.errors import MOST_AT_ONCE, ConfigError
-    from toolkit.extract.run import Plan, extract, usable_cores
+    from toolkit.extract.run import Plan, extract
+    from toolkit.machine import cores
     from toolkit.run_log import EventLog
     from toolkit.store.reader import stored_splits
 
     if not 1 <= args.num_frames <= MOST_FRAMES:
         raise ConfigError(f"--num_frames is {args.num_frames}; give 1 to {MOST_FRAMES} (the guide's is 16)")
-    if not args.clip_timeout > 0:
-        raise ConfigError(f"--clip_timeout is {args.clip_timeout:g}; give seconds above 0 (default: 120)")
+    if not 0 < args.clip_timeout <= LONGEST_S:
+        raise ConfigError(
+            f"--clip_timeout is {args.clip_timeout:g}; give seconds above 0 and up to {LONGEST_S} (default: 120)"
+        )
     if args.workers is not None and not 1 <= args.workers <= MOST_AT_ONCE:
         raise ConfigError(
             f"--workers is {args.workers}; give 1 to {MOST_AT_ONCE}, or leave it out for one per core"
@@ -80,12 +83,12 @@ def run(args: argparse.Namespace) -> int:
     index = read_dataset(args, stored_splits(args.output_dir))
     _refuse_among_videos(args)
     for note in index.notes:
-        Console(stderr=True).print(f"note: {note}", highlight=False, markup=False, soft_wrap=True)
+        plain_console(stderr=True).print(f"note: {note}", soft_wrap=True)
     plan = Plan(
         spec,
         args.output_dir,
         args.num_frames,
-        args.workers or usable_cores(),
+        args.workers or cores(),
         args.dtype,
         args.clip_timeout,
         args.retry_failed,
@@ -114,10 +117,11 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _print_report(index: ClipIndex, report: Report, plan: Plan) -> None:
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console()
+    from toolkit.cli.console import plain_console
+
+    console = plain_console()
     coverage = index.coverage()
     unreadable = Counter(clip.split for clip in index.clips if clip.id in report.failed)
     table = Table(title="coverage", title_justify="left")
@@ -127,25 +131,21 @@ def _print_report(index: ClipIndex, report: Report, plan: Plan) -> None:
         table.add_row(split or "(none)", str(asked), str(found), str(missing), str(unreadable[split]))
     console.print(table)
     if index.left_out:
-        console.print(f"only the first {len(index.clips)} found were taken (--max_videos)", highlight=False)
+        console.print(f"only the first {len(index.clips)} found were taken (--max_videos)")
     if coverage.glosses_without_clips:
         console.print("no video at all of these glosses: "
                       + listed(coverage.glosses_without_clips))  # fmt: skip
     rate = f" in {report.seconds:.1f} s, {report.done / report.seconds:.1f} clips/s" if report.done else ""
     rest = f"{report.skipped} were there already, {len(report.failed)} failed; store: {plan.output_dir}"
-    console.print(
-        f"{report.done} clips extracted{rate}; {rest}", highlight=False, markup=False, soft_wrap=True
-    )
+    console.print(f"{report.done} clips extracted{rate}; {rest}", soft_wrap=True)
     for reason in list(report.failed.values())[:SHOWN]:
-        console.print(f"  failed: {reason}", highlight=False, markup=False, soft_wrap=True)
+        console.print(f"  failed: {reason}", soft_wrap=True)
     if len(report.failed) > SHOWN:
         console.print(f"  ... and {len(report.failed) - SHOWN} more, see index.jsonl in the store")
     if report.nobody:
-        console.print(
-            f"nobody was found in {len(report.nobody)} clips: {listed(report.nobody)}", highlight=False
-        )
+        console.print(f"nobody was found in {len(report.nobody)} clips: {listed(report.nobody)}")
     if len(report.failed) < len(index.clips):
-        console.print(f"next: {_next(plan)}", highlight=False, markup=False, soft_wrap=True)
+        console.print(f"next: {_next(plan)}", soft_wrap=True)
 
 
 def _refuse_among_videos(args: argparse.Namespace) -> None:

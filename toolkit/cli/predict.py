@@ -104,7 +104,9 @@ def run(args: argparse.Namespace) -> int:
         for number, file in enumerate(files, start=1):
             try:
                 if file.suffix.lower() == ARRAY_SUFFIX:
-                    predictions[file] = recognizer.predict(_read_array(file), args.top)
+                    predictions[file] = recognizer.predict(
+                        _read_array(file), args.top, args.frame_start, args.frame_end
+                    )
                 else:
                     load_ms = _loaded(recognizer) if load_ms is None else 0.0
                     from toolkit.video import check_part  # loaded just now, and timed
@@ -150,13 +152,17 @@ def _loaded(recognizer: Recognizer) -> float:
 
 def _expand(sources: list[Path]) -> list[Path]:
     """Files in the order given, folders replaced by their videos in the order of their names, each once."""
-    from toolkit.clips import VIDEO_SUFFIXES
+    from toolkit.clips import HIDDEN, VIDEO_SUFFIXES
     from toolkit.errors import ConfigError
 
     files: dict[Path, None] = {}
     for source in sources:
         if source.is_dir():
-            inside = [file for file in sorted(source.rglob("*")) if file.suffix.lower() in VIDEO_SUFFIXES]
+            inside = [
+                file
+                for file in sorted(source.rglob("*"))
+                if file.suffix.lower() in VIDEO_SUFFIXES and not file.name.startswith(HIDDEN)
+            ]
             if not inside:
                 raise ConfigError(f"the folder {source} holds no videos ({', '.join(VIDEO_SUFFIXES)})")
             files.update(dict.fromkeys(file for file in inside if file.is_file()))

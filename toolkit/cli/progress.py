@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 import time
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
+
+from toolkit.cli.console import plain_console
 
 LINE_EVERY_S = 10.0  # between plain lines, so that a log of an hours-long run stays readable
 
@@ -26,7 +27,7 @@ class Steps:
 
     def __init__(self, what: str) -> None:
         self.what = what
-        self._console = Console(stderr=True)
+        self._console = plain_console(stderr=True)
         self._bar: Progress | None = None
         self._began = self._last_line = time.monotonic()
 

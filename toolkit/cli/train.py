@@ -31,7 +31,6 @@ from typing import TYPE_CHECKING, Any
 
 from toolkit.cli.flags import Parser
 from toolkit.cli.train_settings import (
-    claimed,
     free_run_dir,
     overrides_of,
     refuse_other_store,
@@ -124,6 +123,8 @@ def run(args: argparse.Namespace) -> int:
     with EventLog(args.log_file, "train", facts) as log, ExitStack() as held:
 
         def claim() -> Path:
+            from toolkit.train.run_files import claimed
+
             return held.enter_context(claimed(run_dir, settings.mode, args.output_dir is None, args.resume))
 
         result = _train(settings, claim, args.resume, log)

@@ -7,10 +7,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from toolkit.cli.console import plain_console
 from toolkit.metrics import top5_tells
 from toolkit.train.log import EpochRow
 from toolkit.train.run_report import of_few_clips
@@ -24,7 +24,7 @@ class EpochProgress:
     def __init__(self, epochs: int) -> None:
         self.epochs = epochs
         self._began, self._done = time.perf_counter(), 0
-        console = Console(stderr=True)
+        console = plain_console(stderr=True)
         self._bar: Progress | None = None
         if console.is_terminal:
             columns = (
@@ -89,10 +89,10 @@ def print_summary(
     table.add_row("clips skipped", str(result["skipped"]))
     table.add_row("time", f"{result['seconds']:.1f} s for this command, {training_s:.1f} s for all epochs")
     table.add_row("peak memory", f"{result['peak_rss_mib']:.0f} MiB")
-    console = Console()
+    console = plain_console()
     console.print(table)
     if interval is not None and (caution := of_few_clips(result["n_val"], interval)):
-        console.print(caution, soft_wrap=True, highlight=False)
+        console.print(caution, soft_wrap=True)
     console.print(f"next: toolkit export {result['run']} --output model.onnx", soft_wrap=True)
 
 

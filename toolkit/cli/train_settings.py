@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from toolkit.config import Settings
 
-LOCK_FILE = ".train.lock"
 SETTING_OF = {
     "epochs": "training.epochs",
     "batch_size": "training.batch_size",
@@ -90,22 +87,13 @@ def free_run_dir(args: argparse.Namespace, mode: str) -> Path:
         ConfigError: --output_dir holds a run already, or is a feature store.
     """
     from toolkit.errors import ConfigError
+    from toolkit.train.run_files import new_run, refuse_taken
 
-    run_dir: Path = args.output_dir or _new_run(mode)
+    run_dir: Path = args.output_dir or new_run(mode)
     if (run_dir / "store.json").exists():
         raise ConfigError(f"{run_dir} is a feature store; give the run another --output_dir")
-    _refuse_taken(run_dir)
+    refuse_taken(run_dir)
     return run_dir
-
-
-def _refuse_taken(run_dir: Path) -> None:
-    from toolkit.errors import ConfigError
-
-    if (run_dir / "last.safetensors").exists():
-        raise ConfigError(
-            f"{run_dir} already holds a run: add --resume to continue it on the same clips with the same settings; "
-            "for a run on other clips (some were added, say) or with other settings give another --output_dir"
-        )
 
 
 def refuse_other_store(args: argparse.Namespace, mode: str) -> None:
@@ -131,48 +119,3 @@ def _plain(value: object) -> str:
 
 def _flat(nested: dict[str, Any]) -> dict[str, Any]:
     return {f"{name}.{key}": value for name, section in nested.items() for key, value in section.items()}
-
-
-@contextmanager
-def claimed(run_dir: Path, mode: str, automatic: bool, resume: bool) -> Iterator[Path]:
-    """The run's folder, made and held against other processes. automatic: nobody named it, so it is the next free one
-    where another process was quicker.
-
-    Raises:
-        ConfigError: another process trains into it, or has done so meanwhile, or it cannot be made.
-    """
-    from filelock import FileLock, Timeout
-
-    from toolkit.errors import ConfigError
-
-    try:
-        while automatic:
-            try:
-                run_dir.mkdir(parents=True)
-                break
-            except FileExistsError:
-                run_dir = _new_run(mode)
-        run_dir.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(run_dir / LOCK_FILE)
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise ConfigError(
-            f"another process is training into {run_dir}; wait for it, or give another --output_dir"
-        ) from error
-    except OSError as error:
-        raise ConfigError(f"--output_dir {run_dir} cannot be made: {error.strerror}") from error
-    try:
-        if not resume:
-            _refuse_taken(run_dir)
-        yield run_dir
-    finally:
-        lock.release()
-
-
-def _new_run(mode: str) -> Path:
-    """runs/MODE, or the first free runs/MODE-2, -3, ..."""
-    number, path = 1, Path("runs") / mode
-    while path.exists():
-        number += 1
-        path = Path("runs") / f"{mode}-{number}"
-    return path

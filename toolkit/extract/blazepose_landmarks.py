@@ -26,11 +26,6 @@ MIN_PRESENCE = 0.5  # MediaPipe's min_tracking_confidence / min_pose_presence_co
 MIN_REFINED = 0.5  # min_confidence_to_refine of RefineLandmarksFromHeatmapCalculator
 REGION_SCALE = 1.25  # RectTransformationCalculator of pose_landmarks_to_roi.pbtxt
 
-KERNEL_TASKS = 7
-"""Heatmap window of MediaPipe's Tasks (1.x), RefineLandmarksFromHeatmapCalculator's default kernel_size."""
-KERNEL_SOLUTIONS = 9
-"""Heatmap window of MediaPipe's Solutions (up to 0.10.21)."""
-
 
 class Pose(NamedTuple):
     """One person in one image.

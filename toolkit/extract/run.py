@@ -5,7 +5,6 @@ This module knows neither networks nor file formats: it joins an index, a pool o
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -54,13 +53,6 @@ class Report:
     nobody: list[str] = field(default_factory=list)
     unlisted: list[str] = field(default_factory=list)
     seconds: float = 0.0
-
-
-def usable_cores() -> int:
-    """The cores this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def extract(

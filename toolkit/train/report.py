@@ -121,8 +121,8 @@ def draw_confusion(evaluation: Evaluation, path: Path, title: str) -> None:
     image = axes.imshow(shares, cmap=colours, vmin=0, vmax=1, interpolation="nearest")
     if few:
         places = range(len(evaluation.glosses))
-        axes.set_xticks(places, evaluation.glosses, rotation=90, fontsize=7)
-        axes.set_yticks(places, evaluation.glosses, fontsize=7)
+        axes.set_xticks(places, evaluation.glosses, rotation=90, fontsize=7, parse_math=False)
+        axes.set_yticks(places, evaluation.glosses, fontsize=7, parse_math=False)
         for row, column in np.argwhere(evaluation.counts):
             ink = "white" if shares[row, column] > DARK else "black"
             text = str(evaluation.counts[row, column])
@@ -134,7 +134,8 @@ def draw_confusion(evaluation: Evaluation, path: Path, title: str) -> None:
         *textwrap.wrap(title, int(TITLE_LETTERS * side)),
         *textwrap.wrap(figures, int(TITLE_LETTERS * side)),
     ]
-    figure.suptitle("\n".join(lines), fontsize=10)  # of the whole width, which two glosses make narrow
+    # of the whole width, which two glosses make narrow
+    figure.suptitle("\n".join(lines), fontsize=10, parse_math=False)
     figure.colorbar(image, ax=axes, shrink=0.6, label="share of the gloss's clips (grey: it has none)")
     figure.savefig(path, dpi=110)
 
