@@ -18,8 +18,8 @@ PAGE = ROOT / "docs" / "architecture.md"
 PACKAGES = ("toolkit", "export", "bench")
 LAYERS = {
     "what things are": (
-        "errors", "untrusted", "whole_file", "clips", "class_list", "recordings", "landmarks", "metrics", "calibration",
-        "metadata", "weights", "plain_yaml", "model_guard", "model_seal", "run_log", "machine",
+        "errors", "untrusted", "whole_file", "clips", "class_list", "recordings", "landmarks", "metrics",
+        "calibration", "metadata", "weights", "plain_yaml", "model_guard", "model_seal", "run_log", "machine",
     ),
     "files and sessions": (
         "video",
