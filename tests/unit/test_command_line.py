@@ -95,7 +95,7 @@ def test_a_name_that_the_output_cannot_encode_costs_no_answer(tmp_path: Path, na
             capture_output=True,
         )
         assert done.returncode == 0, done.stderr.decode()
-        assert done.stdout.count(b".npy") == 2, "both are answered"
+        assert done.stdout.count(b".npy") >= 2, "both are answered"
 
 
 def test_a_pipe_that_was_read_enough_is_no_error() -> None:
