@@ -12,7 +12,7 @@ from toolkit.train.landmark_features import EXTRAS, FEATURES, PIECES, describe
 from toolkit.train.mirror import mirror_landmarks
 
 UNLED = tuple(name for name in FEATURES if name != "leading_hand")
-CHOICES = [UNLED, *((name,) for name in PIECES), ("depths", *(name for name in EXTRAS if name in UNLED))]
+CHOICES = [UNLED, *((name,) for name in PIECES), ("positions", *(name for name in EXTRAS if name in UNLED))]
 
 
 def clips_of(layout, frames):

@@ -159,6 +159,7 @@ def test_normalization_figures_come_from_the_clips_and_travel_with_the_weights()
     [
         ({"mode": "features", "layout": "", "normalization": "shoulders"}, ("normalization", "input_type")),
         ({"features": ("velocities",)}, ("velocities", "positions")),
+        ({"features": ("positions", "depths")}, ("depths", "train again")),
         ({"embed_dim": 100, "num_heads": 3}, ("embed_dim 100", "num_heads 3")),
     ],
 )

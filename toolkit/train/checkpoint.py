@@ -20,7 +20,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from toolkit.errors import TrainingError
+from toolkit.errors import ConfigError, TrainingError
 from toolkit.train.model import ModelSpec, SignClassifier
 from toolkit.train.run_files import checkpoint_file
 from toolkit.untrusted import MIB, parse_json, read_bounded, shown
@@ -127,6 +127,8 @@ def read_checkpoint(run_dir: Path, which: str) -> tuple[RunInfo, dict[str, Tenso
                     weights[name.removeprefix(MODEL_PREFIX)] = file.get_tensor(name)
                 else:
                     resume[name.removeprefix(RESUME_PREFIX)] = file.get_tensor(name)
+    except ConfigError as error:
+        raise TrainingError(f"{path}: {error}") from error
     except (SafetensorError, OSError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise TrainingError(
             f"{path} is damaged or not a checkpoint of this package ({error}); copy it anew, or train again"

@@ -19,7 +19,6 @@ from toolkit.train.rest import FACE_POINTS
 
 ARM_POINTS = ("left_elbow", "right_elbow", "left_wrist", "right_wrist")
 ARM_STARTS = ("left_shoulder", "right_shoulder", "left_elbow", "right_elbow")
-KNUCKLES = ("left_thumb", "left_index", "left_pinky", "right_thumb", "right_index", "right_pinky")
 BODY_POINTS = (*FACE_POINTS, "left_shoulder", "right_shoulder", *ARM_POINTS)
 ANCHORS = ("nose", "left_ear", "right_ear", "mouth_left", "mouth_right", "left_shoulder", "right_shoulder",
            "left_elbow", "right_elbow")  # fmt: skip
@@ -30,11 +29,6 @@ def positions(signer: Signer) -> Tensor:
     """x and y of the upper body and both wrists."""
     slots = [*signer.layout.slots(*BODY_POINTS), *(hand.wrist for hand in signer.hands)]
     return pick(signer.points, slots)[:, :2].flatten(0, 1)
-
-
-def depths(signer: Signer) -> Tensor:
-    """How far elbows, wrists and the body's knuckles are behind the shoulders."""
-    return signer.place(*ARM_POINTS, *KNUCKLES)[:, 2]
 
 
 def arm_directions(signer: Signer) -> Tensor:
@@ -90,7 +84,6 @@ def hands_apart(signer: Signer) -> Tensor:
 
 PIECES: dict[str, Callable[[Signer], Tensor]] = {
     "positions": positions,
-    "depths": depths,
     "arm_directions": arm_directions,
     "hand_points": hand_points,
     "finger_distances": finger_distances,

@@ -58,6 +58,11 @@ class ModelSpec:
                 f"model.normalization is '{self.normalization}' but model.input_type is '{self.mode}': "
                 f"set normalization to one of: auto, {', '.join(choices)}"
             )
+        if gone := [name for name in self.features if name not in FEATURES]:
+            raise ConfigError(
+                f"clips are described by {', '.join(gone)}, which this version does not know (any more): train "
+                "again, or use the version that trained it. Exported models remain usable"
+            )
         if self.normalization != "shoulders":
             object.__setattr__(self, "features", ())
             object.__setattr__(self, "both_ways", False)

@@ -125,7 +125,6 @@ class FeatureSettings(_Section):
     """What normalised landmarks are described by: the pieces of train/landmark_features, each on or off."""
 
     positions: bool = True
-    depths: bool = True
     arm_directions: bool = True
     hand_points: bool = True
     finger_distances: bool = True
