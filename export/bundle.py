@@ -194,9 +194,11 @@ def _check(folder: Path, recognizer: Recognizer) -> None:
         for source, clip in sources.items():
             np.save(source, clip)
         # two sources at least, so that the answer has one form for what was recognised and what was not
-        command = [sys.executable, "-I", "-B", str(folder / PROGRAM), *sources, *sources, "--json"]
-        done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False,
-                              env=os.environ | {"PYTHONIOENCODING": "utf-8"})  # fmt: skip
+        command = [sys.executable, "-P", "-B", str(folder / PROGRAM), *sources, *sources, "--json"]
+        # packages of the user's own count, those beside this one or on a path of the developer's do not
+        own = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False,
+                              env=own | {"PYTHONIOENCODING": "utf-8"})  # fmt: skip
     lines = done.stdout.splitlines()
     found = (
         json.loads(lines[-1]) if done.returncode in (0, 1) and lines else {"predictions": (), "failed": {}}

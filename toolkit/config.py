@@ -32,6 +32,8 @@ SYNONYMS = {
 }  # fmt: skip
 """What other programs call a setting."""
 
+GONE = (("features", "depths", "it made recognisers worse (docs/recipes.md, ablation)"),)
+"""(section, key, why) of settings that there were before."""
 LARGEST_CONFIG = MIB  # bytes; those that ship have 3 KB
 RECIPE_FOLDERS = (Path(__file__).parent / "configs", Path(__file__).parents[1] / "configs")
 """Where the settings that ship lie once installed, and in a checkout."""
@@ -45,7 +47,7 @@ def load_settings(path: Path | None = None, overrides: Mapping[str, Any] | None 
     Raises:
         ConfigError: unreadable file, unknown key, wrong type or range, or keys that contradict each other.
     """
-    raw = {} if path is None else _read(path)
+    raw = {} if path is None else _without_gone(_read(path), path)
     _refuse_unknown(raw, str(path or "settings"))
     for dotted, value in (overrides or {}).items():
         section, _, key = dotted.partition(".")
@@ -113,6 +115,22 @@ def _decoded(content: bytes) -> str:
     """UTF-8; UTF-16 where its mark says so, which is what Windows PowerShell redirects a command's output in."""
     marked = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     return content.decode("utf-16" if marked else "utf-8")
+
+
+def _without_gone(raw: dict[str, Any], path: Path) -> dict[str, Any]:
+    """A finished run's own settings without keys that are gone: its checkpoint says whether it needs them.
+
+    Raises:
+        ConfigError: other settings ask for one.
+    """
+    for section, key, why in GONE:
+        held = raw.get(section)
+        if not isinstance(held, dict) or key not in held:
+            continue
+        if not (path.parent / "last.safetensors").exists():
+            raise ConfigError(f"{path}: {section}.{key} is gone: {why}. Delete the line")
+        raw = {**raw, section: {name: value for name, value in held.items() if name != key}}
+    return raw
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import difflib
 import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -36,7 +37,7 @@ def read_index(source: Path, split: str | None = None, kept: Mapping[str, str] |
     before, which it keeps when others are added: who trained on it does not validate on it.
 
     Raises:
-        IndexFileError: the source is missing, has no usable rows, or names columns that are not known.
+        IndexFileError: the source is missing, has no usable rows, or a column is nearly one that is known.
     """
     notes: list[str] = []
     if source.is_dir():
@@ -59,7 +60,8 @@ def _csv_clips(source: Path) -> list[Clip]:
     try:
         text = read_bounded(source, LARGEST_INDEX).decode("utf-8-sig")
         reader = csv.DictReader(io.StringIO(text, newline=""))
-        columns = reader.fieldnames or []
+        columns = [name.strip().lower() for name in reader.fieldnames or []]
+        reader.fieldnames = columns
         if not {"path", "gloss"} <= set(columns):
             comma = (
                 "; separate them with commas" if any(";" in name or "\t" in name for name in columns) else ""
@@ -69,6 +71,9 @@ def _csv_clips(source: Path) -> list[Clip]:
                 + (shown(", ".join(columns), 200) if columns else "no line")
                 + comma
             )
+        for name in set(columns) - set(CSV_COLUMNS):
+            if meant := difflib.get_close_matches(name, set(CSV_COLUMNS) - set(columns), n=1):
+                raise IndexFileError(f"{source} has a column {shown(name)}; did you mean {meant[0]}?")
         clips: dict[str, Clip] = {}
         for row in reader:
             clip = _csv_clip(row, source, reader.line_num)
@@ -126,7 +131,19 @@ def _in_folder(folder: Path, name: str) -> Path:
 def _folder_clips(root: Path, notes: list[str]) -> list[Clip]:
     try:
         folders = _folders_in(root)
-        by_split = bool(folders) and all(folder.name in SPLITS for folder in folders)
+        splits = [folder for folder in folders if folder.name in SPLITS]
+        others = [folder for folder in folders if folder.name not in SPLITS]
+        if len(splits) > 1 and others:
+            beside, ours = (listed(folder.name for folder in some) for some in (others, splits))
+            if not any(_holds_videos(folder) for folder in others):
+                notes.append(f"left out: {beside}, beside {ours} and without videos")
+                folders, others = splits, []
+            else:
+                notes.append(
+                    f"{ours} are taken for glosses, because there are other folders with videos beside them: "
+                    f"{beside}; move those away if they are splits"
+                )
+        by_split = bool(folders) and not others
         pairs = [
             (split.name if by_split else "", gloss)
             for split in (folders if by_split else [root])
@@ -170,6 +187,12 @@ def _folder_clips(root: Path, notes: list[str]) -> list[Clip]:
     if empty:
         notes.append(f"no videos in the folders of: {listed(empty)}")
     return clips
+
+
+def _holds_videos(folder: Path) -> bool:
+    inside = _folders_in(folder)
+    places = [folder, *inside, *(deeper for one in inside for deeper in _folders_in(one))]
+    return any(_videos_in(place) for place in places)
 
 
 def _folders_in(folder: Path) -> list[Path]:

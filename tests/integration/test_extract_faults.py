@@ -9,7 +9,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import hostile_video
@@ -18,6 +20,9 @@ import psutil
 import pytest
 from numbered_video import numbered_frames, write_video
 
+from toolkit.clips import Clip
+from toolkit.extract.protocol import ExtractorSpec
+from toolkit.extract.workers import AWAY_S, LOOK_EVERY_S, Described, WorkerPool, _Worker
 from toolkit.store import FeatureStore
 
 CLIPS = 12
@@ -160,6 +165,27 @@ def test_a_pause_costs_no_clip(recordings: Path, undisturbed: Path, tmp_path: Pa
     _, err = process.communicate()
     assert process.returncode == 0, err
     assert_equal_stores(store, undisturbed)
+
+
+def test_slow_new_workers_do_not_hand_out_a_crashing_clip_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(self: WorkerPool, worker: _Worker) -> Described:
+        time.sleep(LOOK_EVERY_S + AWAY_S + 0.5)
+        return greet(self, worker)
+
+    def crash(self: WorkerPool, worker: _Worker, waiting: deque[Clip]) -> None:
+        hand_out(self, worker, waiting)
+        worker.process.kill()
+
+    greet, hand_out = WorkerPool._greet, WorkerPool._hand_out
+    clips = [Clip(name, "book", "train", "", tmp_path / f"{name}.mp4") for name in "ab"]
+    spec = ExtractorSpec("features", "onnx", precision="fp32")
+    with WorkerPool(spec, 4, 1, 60.0) as pool:
+        monkeypatch.setattr(WorkerPool, "_greet", slow)
+        monkeypatch.setattr(WorkerPool, "_hand_out", crash)
+        found = [outcome.clip.id for outcome in islice(pool.run(clips), 5)]
+    assert found == ["a", "b"]
 
 
 def test_stopped_while_it_starts_it_is_silent(recordings: Path, tmp_path: Path) -> None:

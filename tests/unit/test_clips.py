@@ -173,6 +173,32 @@ def touched(*places: Path) -> None:
         place.write_bytes(b"x")
 
 
+def test_folders_beside_the_splits_are_left_out_or_said(tmp_path: Path) -> None:
+    touched(tmp_path / "train/hello/1.mp4", tmp_path / "val/hello/1.mp4")
+    (tmp_path / "notes").mkdir()
+    index = read_index(tmp_path)
+    assert {(clip.gloss, clip.split) for clip in index.clips} == {("hello", "train"), ("hello", "val")}
+    assert any("left out: notes" in note for note in index.notes)
+    touched(tmp_path / "bye/1.mp4")  # and now train and val are words, as they are in WLASL
+    index = read_index(tmp_path)
+    assert {clip.gloss for clip in index.clips} == {"train", "val", "bye"}
+    assert any("taken for glosses" in note and "bye" in note for note in index.notes)
+
+
+@pytest.mark.parametrize("header", ["path,gloss, split, signer", "Path,Gloss,Split,Signer"])
+def test_columns_may_have_spaces_and_capitals(tmp_path: Path, header: str) -> None:
+    touched(tmp_path / "1.mp4")
+    (tmp_path / "mine.csv").write_text(f"{header}\n1.mp4,hello,test,anna\n")
+    (clip,) = read_index(tmp_path / "mine.csv").clips
+    assert (clip.split, clip.signer) == ("test", "anna")
+
+
+def test_a_mistyped_column_is_told(tmp_path: Path) -> None:
+    (tmp_path / "mine.csv").write_text("path,gloss,spilt,my notes\n1.mp4,hello,test,x\n")
+    with pytest.raises(IndexFileError, match=r"spilt.*; did you mean split"):
+        read_index(tmp_path / "mine.csv")
+
+
 def test_hidden_files_are_no_takes(tmp_path: Path) -> None:
     touched(tmp_path / "hello/1.mp4", tmp_path / "hello/._1.mp4", tmp_path / "hello/anna/._2.mp4")
     assert [clip.id for clip in read_index(tmp_path).clips] == ["hello/1.mp4"]

@@ -188,3 +188,12 @@ def test_settings_that_windows_powershell_redirected_are_read(tmp_path, encoding
     path = tmp_path / "mine.yaml"
     path.write_text("training:\r\n  epochs: 7\r\n", encoding=encoding)
     assert load_settings(path).training.epochs == 7
+
+
+def test_settings_that_are_gone_are_told_but_in_a_finished_run(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text("features:\n  depths: true\n  presence: false\n")
+    with pytest.raises(ConfigError, match=r"features\.depths is gone: .* Delete the line"):
+        load_settings(path)
+    (tmp_path / "last.safetensors").write_bytes(b"")
+    assert not load_settings(path).features.presence

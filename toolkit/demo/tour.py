@@ -138,9 +138,8 @@ def _run(command: list[str], show: bool) -> tuple[dict[str, Any], str]:
         stderr=None if show else subprocess.STDOUT,
         text=True,
         encoding="utf-8",
-        env=os.environ | {"COLUMNS": str(shutil.get_terminal_size().columns)}
-        if sys.stdout.isatty()
-        else None,
+        errors="replace",
+        env=_as_wide_as_here(),
     )
     assert process.stdout is not None
     answer, said = "", []
@@ -159,9 +158,10 @@ def _run(command: list[str], show: bool) -> tuple[dict[str, Any], str]:
     return dict(json.loads(answer)), "".join(said)
 
 
-def _as_wide_as_here() -> dict[str, str] | None:
-    """The environment of a command whose tables this terminal shows."""
+def _as_wide_as_here() -> dict[str, str]:
+    """The environment of a command whose output is read here: UTF-8, and tables as wide as this terminal."""
+    own = os.environ | {"PYTHONIOENCODING": "utf-8"}
     if not sys.stdout.isatty():
-        return None
+        return own
     columns = str(shutil.get_terminal_size().columns)
-    return os.environ | {"COLUMNS": columns, "SIGN_TOOLKIT_COLUMNS": columns}  # for rich, and for bench
+    return own | {"COLUMNS": columns, "SIGN_TOOLKIT_COLUMNS": columns}  # for rich, and for bench

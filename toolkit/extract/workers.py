@@ -136,6 +136,7 @@ class WorkerPool:
         waiting = deque(clips)
         for worker in self._workers:
             self._hand_out(worker, waiting)
+        again: set[str] = set()  # handed out twice: once more would be once too often
         looked = time.monotonic()
         while busy := [worker for worker in self._workers if worker.clip is not None]:
             left = min(worker.deadline for worker in busy) - time.monotonic()
@@ -152,7 +153,9 @@ class WorkerPool:
                     outcome = self._replace(worker, late)
                 else:
                     continue
-                if outcome.replaced and worker.stopped:
+                looked = time.monotonic()  # to start a new worker takes its time
+                if outcome.replaced and worker.stopped and outcome.clip.id not in again:
+                    again.add(outcome.clip.id)
                     waiting.appendleft(outcome.clip)
                 else:
                     yield outcome

@@ -65,9 +65,13 @@ def _check_display() -> None:
     if not os.environ.get("DISPLAY") and not os.environ.get("WAYLAND_DISPLAY"):
         raise ConfigError(f"there is no display (DISPLAY is not set); {_HEADLESS}")
     # Where the display cannot be reached, Qt ends the whole process: let it end another one.
-    trial = subprocess.run(
-        [sys.executable, "-c", _TRIAL], capture_output=True, text=True, timeout=_TRIAL_S, check=False
-    )
-    if trial.returncode != 0:
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", _TRIAL], capture_output=True, timeout=_TRIAL_S, check=False
+        )
+        usable = done.returncode == 0
+    except subprocess.TimeoutExpired:  # a display that does not answer, as that of an old SSH session
+        usable = False
+    if not usable:
         name = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
         raise ConfigError(f"the display {name} cannot be used; {_HEADLESS}, or check DISPLAY")

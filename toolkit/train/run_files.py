@@ -77,6 +77,6 @@ def claimed(run_dir: Path, mode: str, automatic: bool, resume: bool) -> Iterator
             refuse_taken(run_dir)
         yield run_dir
     finally:
-        lock.release()
-        with suppress(OSError):  # another process may have begun meanwhile
+        with suppress(OSError):  # while it is held; Windows refuses that, and does it itself afterwards
             (run_dir / LOCK_FILE).unlink(missing_ok=True)
+        lock.release()
