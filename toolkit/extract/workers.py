@@ -220,11 +220,20 @@ def _undisturbed() -> Iterator[None]:
         yield
         return
     resource_tracker.ensure_running()  # comes with the first process, and would make it hear again
+    # The mask is this thread's own, and what is started inherits it; other threads, such as OpenBLAS's, still take
+    # the signal, so it is noted, too, and raised when this is over.
+    came: list[int] = []
+    in_main = threading.current_thread() is threading.main_thread()
+    usual = signal.signal(signal.SIGINT, lambda number, _: came.append(number)) if in_main else None
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if in_main:
+            signal.signal(signal.SIGINT, signal.SIG_DFL if usual is None else usual)
+        if came:
+            signal.raise_signal(signal.SIGINT)
 
 
 def _end_with_parent() -> None:
