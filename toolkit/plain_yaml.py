@@ -30,9 +30,8 @@ class _PlainLoader(yaml.SafeLoader):
 
     def construct_text(self, node: yaml.ScalarNode) -> Any:
         text = self.construct_yaml_str(node)
-        if control := next(
-            (one for one in text if ord(one) < ord(" ")), ""
-        ):  # as of "C:\\new", whose \\n is the end of a line
+        # as of "C:\\new", whose \\n is the end of a line
+        if control := next((one for one in text if ord(one) < ord(" ")), ""):
             raise ValueError(f"a text holds {control!r}; {PATHS}")
         return text
 

@@ -37,9 +37,8 @@ ONE_THREAD_EACH = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
 START_TIMEOUT_S = 600.0  # building an extractor may fetch network weights first
 TIDY_EVERY = 20  # clips: holes between blocks in use go back to the system before they add up
 LOOK_EVERY_S = 1.0
-AWAY_S = (
-    3.0  # a look that comes so much later than it should: the processes were stopped (Ctrl-Z) or the PC slept
-)
+AWAY_S = 3.0
+"""A look that comes so much later than it should tells that the processes were stopped (Ctrl-Z) or the PC slept."""
 LATE_S = 10.0  # after its time a worker ends itself, in case that there is no parent left to do it
 
 
@@ -72,9 +71,8 @@ class _Worker:
     clip: Clip | None = None
     deadline: float = 0.0
     seen: tuple[int, int] | None = None
-    stopped: bool = (
-        False  # for a while, with its clip in hand: that it is late or gone is not the clip's fault
-    )
+    # for a while, with its clip in hand: that it is late or gone is not the clip's fault
+    stopped: bool = False
 
 
 class WorkerPool:
