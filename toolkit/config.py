@@ -9,7 +9,7 @@ from __future__ import annotations
 import codecs
 import difflib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,16 +39,22 @@ RECIPE_FOLDERS = (Path(__file__).parent / "configs", Path(__file__).parents[1] /
 """Where the settings that ship lie once installed, and in a checkout."""
 
 
-def load_settings(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -> Settings:
+def load_settings(
+    path: Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    sections: Collection[str] = tuple(Settings.model_fields),
+) -> Settings:
     """Merge defaults, a YAML file and overrides ({"training.epochs": 50}), and check the result.
 
-    path: a file, or the name of settings that ship (`recipes`), such as "signs".
+    path: a file, or the name of settings that ship (`recipes`), such as "signs"; sections: those of the file that
+    count.
 
     Raises:
         ConfigError: unreadable file, unknown key, wrong type or range, or keys that contradict each other.
     """
     raw = {} if path is None else _without_gone(_read(path), path)
     _refuse_unknown(raw, str(path or "settings"))
+    raw = {section: keys for section, keys in raw.items() if section in sections}
     for dotted, value in (overrides or {}).items():
         section, _, key = dotted.partition(".")
         if not key or not isinstance(raw.setdefault(section, {}), dict):

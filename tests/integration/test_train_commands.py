@@ -73,7 +73,7 @@ def test_the_guides_command_trains_and_evaluates(capsys, mode, config):
     files = {path.name for path in Path(result["run"]).iterdir()}
     assert files == {
         "config.yaml", "best.safetensors", "best.json", "last.safetensors", "last.json", "log.jsonl", "curves.png",
-        "confusion-val.png", "report.md", "report.html",
+        "clips.csv", "confusion-val.png", "report.md", "report.html",
     }  # fmt: skip
     status, figures, _ = run(capsys, "evaluate", result["run"], "--split", "val", "--json")
     assert status == 0 and figures["top1"] == result["val_top1"] and figures["n"] == 8

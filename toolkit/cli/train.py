@@ -2,7 +2,7 @@
 
 Settings come from a YAML file (the guide's keys: model, efficiency; further sections: data, training,
 augmentation) and can be changed one by one with flags or --set. Everything a run makes lies in one folder:
-config.yaml, best and last checkpoint, log.jsonl, curves.png, confusion-val.png, report.md and report.html.
+config.yaml, clips.csv, best and last checkpoint, log.jsonl, curves.png, confusion-val.png, report.md and report.html.
 
 examples:
   toolkit train --config small_config --epochs 50       the guide's (what ships goes by its name)
@@ -10,6 +10,7 @@ examples:
   toolkit train --config my_config.yaml --pose_dir dataset/poses --batch_size 2 --num_frames 8
   toolkit train --input_type features --feature_dir dataset/features
   toolkit train --set training.learning_rate=5e-4 --set augmentation.enabled=false
+  toolkit train --start_from runs/signs --pose_dir my_poses      new glosses, few takes: on what it knows
   toolkit train --resume --output_dir runs/pose            continue after Ctrl-C, with the run's own settings
 
 Defaults below hold where no --config says otherwise.
@@ -34,6 +35,7 @@ from toolkit.cli.train_settings import (
     free_run_dir,
     overrides_of,
     refuse_other_store,
+    settings_of_new,
     settings_of_resumed,
 )
 
@@ -45,7 +47,8 @@ if TYPE_CHECKING:
 
 HINTS = {"--lr": "--learning_rate", "--bs": "--batch_size", "--threads": "--num_threads",
          "--layers": "--set model.num_layers=N", "--depth": "--set model.num_layers=N", "--mode": "--input_type",
-         "--dropout": "--set model.dropout=SHARE"}  # fmt: skip
+         "--dropout": "--set model.dropout=SHARE", "--pretrained": "--start_from", "--checkpoint": "--start_from",
+         "--weights": "--start_from", "--finetune": "--start_from", "--init_from": "--start_from"}  # fmt: skip
 """What other programs call a flag, and what it is here."""
 SUMMARY = "train a recogniser on extracted poses, features, or videos"
 
@@ -91,6 +94,8 @@ def add_flags(parser: Parser) -> None:
     )
     parser.flag("set", action="append", default=[], metavar="KEY.SUB=VALUE",
                 help="change any setting, as often as you like; toolkit config --print lists them")  # fmt: skip
+    parser.flag("start_from", metavar="RUN",
+                help="begin with what this run learnt of other glosses: few takes then suffice")  # fmt: skip
     parser.flag("output_dir", type=Path, metavar="DIR", help="the run's folder (default: a new one in runs/)")
     parser.flag("resume", action="store_true", help="continue the run in --output_dir")
     for wrong, right in HINTS.items():
@@ -109,14 +114,13 @@ def run(args: argparse.Namespace) -> int:
         require(module, "train")
     if find_spec("matplotlib") is None:  # imported when training is over and its memory free
         require("matplotlib", "train")
-    from toolkit.config import load_settings
     from toolkit.run_log import EventLog
 
     overrides = overrides_of(args)
     if args.resume:
         run_dir, settings = settings_of_resumed(args, overrides)
     else:
-        settings = load_settings(args.config, overrides)
+        settings = settings_of_new(args, overrides)
         refuse_other_store(args, settings.mode)
         run_dir = free_run_dir(args, settings.mode)
     facts = {"run": str(run_dir), "resume": args.resume} | settings.model_dump(mode="json")
@@ -153,6 +157,7 @@ def _train(
     from toolkit.cli.train_progress import EpochProgress, print_summary, print_when_stopped
     from toolkit.process_memory import forget_start
     from toolkit.train.allocator import keep_freed_memory
+    from toolkit.train.learnt_clips import write_clips
     from toolkit.train.log import EpochRow
     from toolkit.train.loop import Trainer
     from toolkit.train.out_of_memory import cured_memory_errors
@@ -166,7 +171,7 @@ def _train(
     forget_start()  # what importing torch ran
     torch.set_num_threads(settings.training.num_threads)
     with cured_memory_errors(settings):
-        prepared = prepare(settings)
+        prepared = prepare(settings, resume)
     run_dir = claim()  # not before: what fails until here leaves no empty folder
     for note in prepared.notes:
         print(note, file=sys.stderr)
@@ -180,14 +185,17 @@ def _train(
         num_frames=spec.num_frames, clips=prepared.facts["clips"], notes=prepared.notes)  # fmt: skip
     with cured_memory_errors(settings):
         trainer = Trainer(
-            settings, spec, prepared.train, prepared.val, run_dir, prepared.extractor, prepared.facts, resume
-        )
+            settings, spec, prepared.train, prepared.val, run_dir, prepared.extractor, prepared.facts, resume,
+            prepared.start,
+        )  # fmt: skip
     forget_start()
     if resume:
         log("resumed", after_epoch=trainer.epoch)
         if trainer.epoch >= trainer.settings.training.epochs:
             print(f"all {trainer.epoch} epochs were done before; more with --epochs", file=sys.stderr)
     write_whole(run_dir / "config.yaml", settings.to_yaml().encode())
+    if not resume:
+        write_clips(run_dir, prepared.clips)
     try:
         with EpochProgress(trainer.settings.training.epochs) as show:
             first = trainer.epoch + 1
@@ -249,5 +257,5 @@ def _reports(trainer: Trainer, outcome: Outcome, prepared: Prepared) -> tuple[fl
     peak_mib = max(peak_rss_mib(), *(row.peak_rss_mib for row in rows))
     metrics, best = outcome.metrics, outcome.best_epoch
     return peak_mib, write_run_report(
-        run_dir, settings, prepared.facts, metrics, rows, best, evaluation, peak_mib, prepared.notes
+        run_dir, settings, trainer.facts, metrics, rows, best, evaluation, peak_mib, prepared.notes
     )

@@ -24,11 +24,14 @@ SETTING_OF = {
     "index": "data.index",
     "val_signers": "data.val_signers",
     "split_by": "data.split_by",
+    "start_from": "training.start_from",
 }
 """Flag -> the setting that it changes."""
 MAY_CHANGE = ("training.epochs", "training.num_threads", "data.decode_workers", "data.cache_mib",
               "efficiency.pose_dir", "efficiency.feature_dir")  # fmt: skip
 """What a resumed run may have different: none of it changes what was learnt so far."""
+OF_ANY_CLIPS = ("model", "features", "training", "augmentation")
+"""Sections that do not say which clips are learnt."""
 
 
 def overrides_of(args: argparse.Namespace) -> dict[str, Any]:
@@ -48,6 +51,16 @@ def overrides_of(args: argparse.Namespace) -> dict[str, Any]:
     elif args.json_path is not None:
         overrides = {"data.index": None} | overrides
     return overrides | dict(parse_override(text) for text in args.set)
+
+
+def settings_of_new(args: argparse.Namespace, overrides: dict[str, Any]) -> Settings:
+    """Those of --config and the flags; without --config those of the run that is started from, but for its clips."""
+    from toolkit.config import load_settings
+
+    start = overrides.get("training.start_from")
+    if args.config is None and isinstance(start, str) and (own := Path(start) / "config.yaml").is_file():
+        return load_settings(own, overrides, sections=OF_ANY_CLIPS)
+    return load_settings(args.config, overrides)
 
 
 def settings_of_resumed(args: argparse.Namespace, overrides: dict[str, Any]) -> tuple[Path, Settings]:

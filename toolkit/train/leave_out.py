@@ -15,10 +15,12 @@ from toolkit.config import load_settings
 from toolkit.errors import ConfigError
 from toolkit.metrics import t_interval, wilson_interval
 from toolkit.train.dataset import open_store
+from toolkit.train.learnt_clips import learnt_already
 from toolkit.train.loop import Trainer
-from toolkit.train.prepare import indexed_clips, prepare
+from toolkit.train.prepare import Prepared, indexed_clips, prepare
 from toolkit.train.settings import Settings
 from toolkit.train.split import signers_of
+from toolkit.untrusted import listed
 from toolkit.whole_file import write_whole
 
 
@@ -57,11 +59,12 @@ def leave_signers_out(settings: Settings, folder: Path, on_fold: Callable[[Fold]
         run_dir.mkdir(parents=True, exist_ok=True)
         config, text = run_dir / "config.yaml", own.to_yaml()
         begun = config.is_file() and config.read_text(encoding="utf-8") == text
+        resume = begun and (run_dir / "last.safetensors").is_file()
         prepared = prepare(own)
+        _refuse_learnt(own, prepared)
         if prepared.val is None:
             raise ConfigError(f"no clip of signer '{signer}' shows a gloss that the others show too")
         write_whole(config, text.encode())
-        resume = begun and (run_dir / "last.safetensors").is_file()
         trainer = Trainer(
             own,
             prepared.spec,
@@ -71,6 +74,7 @@ def leave_signers_out(settings: Settings, folder: Path, on_fold: Callable[[Fold]
             prepared.extractor,
             prepared.facts,
             resume,
+            prepared.start,
         )
         metrics = trainer.run(lambda row: None).metrics
         n = len(prepared.val)
@@ -96,6 +100,17 @@ def folds_summary(folds: list[Fold]) -> dict[str, Any]:
             for fold in folds
         },
     }
+
+
+def _refuse_learnt(settings: Settings, prepared: Prepared) -> None:
+    """Raise ConfigError where the run that is started from has learnt clips of the signer who is left out."""
+    before = [clip for clip in prepared.clips if clip.part == "before"]
+    if again := learnt_already([clip for clip in prepared.clips if clip.part == "val"], before):
+        raise ConfigError(
+            f"training.start_from: {settings.training.start_from} has learnt {len(again)} clips of the signer "
+            f"'{settings.data.val_signers[0]}' ({listed(again, 3)}), so this person would be no stranger. "
+            "Evaluate a run that starts at random, or from one on other clips"
+        )
 
 
 def _for_signer(settings: Settings, signer: str, splits: list[str]) -> Settings:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -50,7 +50,8 @@ class Trainer:
 
     val None: there is nothing to choose by, so the best epoch is the last one. extractor: the store's
     fingerprint; facts: what the checkpoint should say about its training, with facts["clips"] naming the very
-    clips. resume: continue from last.safetensors, on the same clips only. Metrics of a checkpoint: val_top1,
+    clips. resume: continue from last.safetensors, on the same clips only. start: weights to begin with in place of
+    random ones (train/start); of no account where a run is continued. Metrics of a checkpoint: val_top1,
     val_top5 (fractions), val_loss, n_val, val_top1_interval (95 %, Wilson); None without validation clips. Beside
     them, where the epoch was validated: temperature, fitted on the validation clips, what logits are to be divided
     by, and ece_uncalibrated and ece, the expected calibration error (0..1) on them before and after.
@@ -71,6 +72,7 @@ class Trainer:
         extractor: dict[str, str | int | float],
         facts: dict[str, Any],
         resume: bool = False,
+        start: Mapping[str, Tensor] | None = None,
     ) -> None:
         settings = for_few_clips(settings, len(train))
         self.settings, self.spec, self.train, self.val = settings, spec, train, val
@@ -84,7 +86,10 @@ class Trainer:
             self.average = Average(self.model, self.optimizer, settings.training.ema)
             before = self._continue()
         else:
-            self.model.fit_normalization(self._augmented_batches())
+            if start is None:
+                self.model.fit_normalization(self._augmented_batches())
+            else:  # the figures to standardise by are among them
+                self.model.load_state_dict({**self.model.state_dict(), **start})
             self.average = Average(self.model, self.optimizer, settings.training.ema)
         self.log = RunLog(run_dir, 0 if before is None else before[0].epoch)
         choosing = val is not None and settings.training.choose == "best"
@@ -216,6 +221,8 @@ class Trainer:
                 f"{self.run_dir} cannot be continued, because a run is continued on the very same clips only. What "
                 f"changed: {'; '.join(changes)}. Leave --resume out and give another --output_dir for a new run"
             )
+        if (began := info.training.get("started_from")) is not None:
+            self.facts = self.facts | {"started_from": began}
         raw = {
             name.removeprefix("raw."): tensor for name, tensor in resume.items() if name.startswith("raw.")
         }

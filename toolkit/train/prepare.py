@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
+
+from torch import Tensor
 
 from toolkit.class_list import read_class_list
 from toolkit.clips import Clip, read_wlasl
@@ -17,6 +19,7 @@ from toolkit.recordings import read_index
 from toolkit.store import FeatureStore, Record
 from toolkit.train.dataset import LabelledClips, StoreClips, VideoClips, count_without_features, open_store
 from toolkit.train.few_clips import for_few_clips
+from toolkit.train.learnt_clips import KnownClip, known_clips
 from toolkit.train.model import ModelSpec
 from toolkit.train.settings import Settings
 from toolkit.train.split import (
@@ -28,6 +31,7 @@ from toolkit.train.split import (
     warn_of_few,
     warn_of_seen_signers,
 )
+from toolkit.train.start import read_start
 
 Taken = TypeVar("Taken", Clip, Record)
 
@@ -36,7 +40,8 @@ Taken = TypeVar("Taken", Clip, Record)
 class Prepared:
     """Everything a Trainer takes. val is None where no clip of the validation split is there; notes: for people.
 
-    skipped: reason -> how many clips were left out, both splits together.
+    skipped: reason -> how many clips were left out, both splits together. start: weights to begin with, None for
+    random ones; clips: what clips.csv is to say.
     """
 
     train: LabelledClips
@@ -46,13 +51,15 @@ class Prepared:
     facts: dict[str, Any]
     skipped: dict[str, int]
     notes: tuple[str, ...]
+    start: Mapping[str, Tensor] | None
+    clips: tuple[KnownClip, ...]
 
 
-def prepare(settings: Settings) -> Prepared:
-    """Read the clips that the settings name.
+def prepare(settings: Settings, resume: bool = False) -> Prepared:
+    """Read the clips that the settings name. resume: for a run that goes on, and needs no other run to start from.
 
     Raises:
-        ConfigError: settings and clips contradict each other.
+        ConfigError: settings and clips contradict each other, or the run to start from does not fit.
         StoreError, IndexFileError: the store or index cannot be used.
         TrainingError: there are no training clips, or of one gloss only.
     """
@@ -105,8 +112,12 @@ def prepare(settings: Settings) -> Prepared:
     notes += warn_of_few(train.glosses[label] for label in train.labels)
     if data.class_list is not None:
         notes += warn_of_class_list(read_class_list(Path(data.class_list)), train.glosses)
+    learnt = known_clips("train", train)
+    validated = [] if val is None else known_clips("val", val)
     if val is not None:
-        notes += warn_of_duplicates(train.contents(), val.contents())
+        notes += warn_of_duplicates(
+            *({clip.id: clip.content for clip in part if clip.content} for part in (learnt, validated))
+        )
         notes += warn_of_seen_signers(*([signer_of[name] for name in part.ids] for part in (train, val)))
     else:
         what = f"signers {', '.join(sorted(unseen))}" if unseen else f"split '{data.val_split}'"
@@ -144,6 +155,13 @@ def prepare(settings: Settings) -> Prepared:
         features=settings.features.on,
         both_ways=model.both_ways,
     )
+    known, start, started_from = [*learnt, *validated], None, {}
+    if settings.training.start_from is not None and not resume:
+        found = read_start(Path(settings.training.start_from), spec, extractor, validated)
+        notes += found.notes
+        known += found.learnt or []
+        start = found.weights
+        started_from = {"started_from": {"train_clips": found.train_clips, "glosses": found.glosses}}
     facts = {
         "train_splits": list(splits),
         "train_clips": len(train),
@@ -153,8 +171,9 @@ def prepare(settings: Settings) -> Prepared:
         "clips": {"train": _digest(train), "val": _digest(val)},
         "skipped": skipped,
         "settings": as_run.model_dump(mode="json", include={"model", "training", "features", "augmentation"}),
+        **started_from,
     }
-    return Prepared(train, val, spec, extractor, facts, skipped, tuple(notes))
+    return Prepared(train, val, spec, extractor, facts, skipped, tuple(notes), start, tuple(known))
 
 
 def _drawn_signers(settings: Settings, splits: Sequence[str]) -> tuple[str, ...]:

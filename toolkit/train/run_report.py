@@ -133,6 +133,14 @@ def _figures(
     ]
     if facts["val_signers"]:
         lines.insert(2, ("signers only validated on", ", ".join(facts["val_signers"])))
+    if began := facts.get("started_from"):
+        lines.insert(
+            0,
+            (
+                "started from",
+                f"weights that had learnt {began['train_clips']} clips of {began['glosses']} glosses",
+            ),
+        )
     if metrics["val_top1"] is not None and evaluation is not None:
         low, high = metrics["val_top1_interval"]
         text = f"{100 * metrics['val_top1']:.1f} % (95 %: {100 * low:.1f} to {100 * high:.1f})"

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-SHOWN = 8  # glosses that are named
+from toolkit.untrusted import listed
+
 SPEC_WORDS = {
     "mode": "mode",
     "layout": "landmark layout",
@@ -49,11 +50,13 @@ def what_changed(before: Data, now: Data) -> list[str]:
             changes.append(f"{count} {name} clips then, {today} now")
     added = [gloss for gloss in now.glosses if gloss not in before.glosses]
     gone = [gloss for gloss in before.glosses if gloss not in now.glosses]
-    changes += [f"glosses added: {_listed(added)}"] if added else []
-    changes += [f"glosses no longer there: {_listed(gone)}"] if gone else []
+    changes += [f"glosses added: {listed(added)}"] if added else []
+    changes += [f"glosses no longer there: {listed(gone)}"] if gone else []
     for key, name in SPEC_WORDS.items():
         if before.spec.get(key) != now.spec.get(key):
-            changes.append(f"{name}: {_value(before.spec.get(key))} then, {_value(now.spec.get(key))} now")
+            changes.append(
+                f"{name}: {plain_value(before.spec.get(key))} then, {plain_value(now.spec.get(key))} now"
+            )
     changes += extractor_changes(before.extractor, now.extractor)
     if not changes and before != now:
         changes.append("the network, which this version of the package makes in another way")
@@ -69,17 +72,16 @@ def extractor_changes(before: Fingerprint, now: Fingerprint) -> list[str]:
         if key.endswith("_sha256"):
             changes.append(f"extractor's {key.removesuffix('_sha256')}: not the same file")
         else:
-            changes.append(f"extractor's {key}: {_value(before.get(key))} then, {_value(now.get(key))} now")
+            changes.append(
+                f"extractor's {key}: {plain_value(before.get(key))} then, {plain_value(now.get(key))} now"
+            )
     return changes
 
 
-def _value(value: object) -> str:
+def plain_value(value: object) -> str:
+    """A value of a ModelSpec or fingerprint as people write it."""
     if value is None or value == "":
         return "none"
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value))
     return str(value)
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")

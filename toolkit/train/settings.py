@@ -92,6 +92,7 @@ class DataSettings(_Section):
 class TrainingSettings(_Section):
     """The optimiser, and which weights are kept.
 
+    start_from: the folder of another run, whose weights this one begins with, all but the last layer's (train/start);
     min_steps: a run on few clips takes at least so many steps, by smaller batches and more epochs than these
     (train/few_clips); 0 = as written, and so when epochs or batch_size are given by a flag or --set.
     validate_every: epochs; the last one is always validated. choose: the weights that are evaluated and exported:
@@ -103,6 +104,7 @@ class TrainingSettings(_Section):
     precision: of the network's products; "bf16" is faster where the CPU has it, and much slower elsewhere.
     """
 
+    start_from: str | None = None
     epochs: Annotated[int, Field(ge=1, le=100_000)] = 50
     batch_size: Count = 32
     min_steps: Annotated[int, Field(ge=0)] = 0

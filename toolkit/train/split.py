@@ -11,11 +11,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from toolkit.errors import ConfigError
+from toolkit.untrusted import listed
 
 VAL_SHARE = 0.2  # of the clips, about
 FEWEST_CLIPS = 3  # of a gloss; with fewer it can hardly be learnt
-SHOWN = 8  # names in a warning
-SHOWN_SIGNERS = 10  # names in the error about one that is not there
 
 
 class Labelled(Protocol):
@@ -94,7 +93,7 @@ def check_signers(wanted: Iterable[str], clips: Iterable[Labelled], flag: str = 
     absent = [name for name in wanted if name not in known]
     if not absent:
         return
-    there = f"the signers there are: {_listed(known, SHOWN_SIGNERS)}"
+    there = f"the signers there are: {listed(known)}"
     if not known:
         there = (
             "these clips name no signers; say who signs (folders GLOSS/SIGNER/clip.mp4, or a csv with a column "
@@ -143,7 +142,7 @@ def warn_of_few(names: Iterable[str]) -> list[str]:
     have = "has" if len(few) == 1 else "have"
     return [
         f"{counted(len(few), 'gloss', 'glosses')} {have} fewer than {FEWEST_CLIPS} training clips and can hardly be "
-        f"learnt; record more takes: {_listed([f'{gloss} ({clips_of[gloss]})' for gloss in few])}"
+        f"learnt; record more takes: {listed([f'{gloss} ({clips_of[gloss]})' for gloss in few])}"
     ]
 
 
@@ -153,10 +152,10 @@ def warn_of_class_list(wanted: Sequence[str], glosses: Sequence[str]) -> list[st
     notes = []
     if absent:
         some = f"{counted(len(absent), 'gloss', 'glosses')} of the class list"
-        notes.append(f"{some} {'has' if len(absent) == 1 else 'have'} no training clip: {_listed(absent)}")
+        notes.append(f"{some} {'has' if len(absent) == 1 else 'have'} no training clip: {listed(absent)}")
     if extra:
         some = counted(len(extra), "gloss", "glosses")
-        notes.append(f"{some} {_is_are(len(extra))} trained that the class list lacks: {_listed(extra)}")
+        notes.append(f"{some} {_is_are(len(extra))} trained that the class list lacks: {listed(extra)}")
     return notes
 
 
@@ -169,9 +168,5 @@ def warn_of_duplicates(train: Mapping[str, str], val: Mapping[str, str]) -> list
     return [
         f"{counted(len(pairs), 'validation clip')} {_is_are(len(pairs))} in training too, so the validation "
         "figures are too good "
-        f"(validation clip is training clip): {_listed(pairs)}"
+        f"(validation clip is training clip): {listed(pairs)}"
     ]
-
-
-def _listed(names: Sequence[str], shown: int = SHOWN) -> str:
-    return ", ".join(names[:shown]) + (f" and {len(names) - shown} more" if len(names) > shown else "")
